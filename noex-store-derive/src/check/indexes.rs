@@ -1,0 +1,76 @@
+//! Indexes over several fields, and the names of the methods that read indexes.
+
+use proc_macro2::{Ident, Span};
+
+use crate::ctxt::Ctxt;
+use crate::model::{Bucket, Compound};
+use crate::names::{did_you_mean, listed};
+
+/// Finds the fields of the compound indexes, and names the accessors of all indexes.
+pub(super) fn check(ctxt: &Ctxt, bucket: &mut Bucket) {
+    let names: Vec<String> = bucket.fields.iter().map(|field| field.name.clone()).collect();
+    let mut known: Vec<Vec<usize>> = Vec::new();
+    bucket.compounds.retain_mut(|compound| {
+        let good = resolve(ctxt, compound, &names);
+        if good && known.contains(&compound.fields) {
+            ctxt.error(&compound.at, "this index is given twice: remove one");
+            return false;
+        }
+        known.push(compound.fields.clone());
+        good
+    });
+    accessors(ctxt, bucket);
+}
+
+fn resolve(ctxt: &Ctxt, compound: &mut Compound, names: &[String]) -> bool {
+    let mut good = true;
+    for name in &compound.names {
+        let plain = name.to_string();
+        let plain = plain.trim_start_matches("r#");
+        match names.iter().position(|known| known == plain) {
+            Some(at) if compound.fields.contains(&at) => {
+                ctxt.error(name, format!("`{plain}` is in this index twice: remove one"));
+                good = false;
+            }
+            Some(at) => compound.fields.push(at),
+            None => {
+                let candidates = || names.iter().map(String::as_str);
+                let guess = did_you_mean(plain, candidates());
+                let end = if guess.is_empty() { "." } else { "" };
+                let message = format!(
+                    "the struct has no field `{plain}`{guess}{end} Its fields: {}",
+                    listed(candidates())
+                );
+                ctxt.error(name, message);
+                good = false;
+            }
+        }
+    }
+    good
+}
+
+fn accessors(ctxt: &Ctxt, bucket: &mut Bucket) {
+    let mut taken: Vec<String> = Vec::new();
+    for (at, field) in bucket.fields.iter_mut().enumerate() {
+        // `get` is what `by_<key>` would be.
+        let read = field.rules.unique.is_some() || field.rules.index.is_some();
+        // Without its constant the accessor of a unique field has nothing to stand on.
+        if at != bucket.key && read && field.token.is_some() {
+            let name = format!("by_{}", field.name);
+            field.accessor = Some(Ident::new(&name, Span::mixed_site().located_at(field.ident.span())));
+            taken.push(name);
+        }
+    }
+    for compound in &mut bucket.compounds {
+        let parts: Vec<&str> =
+            compound.fields.iter().filter_map(|&at| Some(bucket.fields.get(at)?.name.as_str())).collect();
+        let name = format!("by_{}", parts.join("_and_"));
+        if taken.contains(&name) {
+            let message = format!("two indexes would both be read by `{name}`: rename a field");
+            ctxt.error(&compound.at, message);
+        } else {
+            compound.accessor = Some(Ident::new(&name, Span::mixed_site().located_at(compound.at.span())));
+            taken.push(name);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The draft: a builder whose type knows which required fields are still missing.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote_spanned};
+use syn::Expr;
+
+use super::{Names, allow, at_type, option, site};
+use crate::model::{Bucket, Field, FieldDefault, Generated};
+
+/// The type parameter that tells whether a required field is set.
+fn parameter(field: &Field) -> Ident {
+    format_ident!("{}_", field.name, span = Span::mixed_site().located_at(field.ident.span()))
+}
+
+/// An empty draft.
+pub(super) fn new(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
+    let Names { draft, rest, missing, .. } = names;
+    let required: Vec<&Ident> = bucket.required().map(|field| &field.ident).collect();
+    let option = option();
+    let others = others(bucket).map(|field| &field.ident);
+    quote_spanned! {site()=>
+        #draft { #(#required: #missing::#required,)* __rest: #rest { #(#others: #option::None,)* } }
+    }
+}
+
+fn others(bucket: &Bucket) -> impl Iterator<Item = &Field> {
+    bucket.fields.iter().filter(|field| !field.required())
+}
+
+/// The draft's types and their methods.
+pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
+    let types = types(names, bucket);
+    let setters = setters(names, bucket);
+    let build = build(names, bucket);
+    quote_spanned!(site()=> #types #setters #build)
+}
+
+fn types(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
+    let Names { shown, draft, rest, missing, .. } = names;
+    let (vis, allow, option) = (&bucket.vis, allow(), option());
+    let required: Vec<&Ident> = bucket.required().map(|field| &field.ident).collect();
+    let parameters: Vec<Ident> = bucket.required().map(parameter).collect();
+    let module = (!required.is_empty()).then(|| {
+        let doc = format!("What a draft of a [`{shown}`](super::{shown}) still needs.");
+        quote_spanned! {site()=>
+            #[doc = #doc]
+            #[doc(hidden)]
+            #[allow(missing_docs, missing_copy_implementations, missing_debug_implementations)]
+            #allow
+            #vis mod #missing {
+                #(pub struct #required;)*
+            }
+        }
+    });
+    let generics =
+        (!required.is_empty()).then(|| quote_spanned!(site()=> <#(#parameters = #missing::#required),*>));
+    let others: Vec<&Field> = others(bucket).collect();
+    let other_names = others.iter().map(|field| &field.ident);
+    let other_types = others.iter().map(|field| &field.ty);
+    let doc = format!("A draft of a [`{shown}`]: set the required fields, and any others, then insert it.");
+    quote_spanned! {site()=>
+        #module
+
+        #[doc = #doc]
+        #[must_use = "a draft does nothing until it is inserted"]
+        #allow
+        #vis struct #draft #generics {
+            #(#required: #parameters,)*
+            __rest: #rest,
+        }
+
+        #allow
+        struct #rest {
+            #(#other_names: #option<#other_types>,)*
+        }
+    }
+}
+
+fn setters(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
+    let Names { draft, .. } = names;
+    let allow = allow();
+    let parameters: Vec<Ident> = bucket.required().map(parameter).collect();
+    let generics = (!parameters.is_empty()).then(|| quote_spanned!(site()=> <#(#parameters),*>));
+    let methods = bucket.fields.iter().map(|field| match field.required() {
+        true => required_setter(names, bucket, field),
+        false => other_setter(names, field),
+    });
+    quote_spanned! {site()=>
+        #[automatically_derived]
+        #allow
+        impl #generics #draft #generics {
+            #(#methods)*
+        }
+    }
+}
+
+fn required_setter(names: &Names<'_>, bucket: &Bucket, field: &Field) -> TokenStream {
+    let Names { root, private, draft, .. } = names;
+    let Field { ident, vis, ty, .. } = field;
+    let doc = format!("Sets `{}`, which is required.", field.name);
+    let arguments = bucket.required().map(|other| {
+        if other.ident == *ident {
+            quote_spanned!(site()=> #private::Set<#ty>)
+        } else {
+            parameter(other).into_token_stream()
+        }
+    });
+    let values = bucket.required().map(|other| {
+        let name = &other.ident;
+        if name == ident {
+            quote_spanned!(site()=> #name: #private::Set(#root::IntoField::into_field(value)))
+        } else {
+            quote_spanned!(site()=> #name: self.#name)
+        }
+    });
+    quote_spanned! {site()=>
+        #[doc = #doc]
+        #vis fn #ident(self, value: impl #root::IntoField<#ty>) -> #draft<#(#arguments),*> {
+            #draft { #(#values,)* __rest: self.__rest }
+        }
+    }
+}
+
+fn other_setter(names: &Names<'_>, field: &Field) -> TokenStream {
+    let root = names.root;
+    let Field { ident, vis, inner, .. } = field;
+    let option = option();
+    let doc = format!("Sets `{}`.", field.name);
+    let value = quote_spanned!(site()=> #option::Some(#root::IntoField::into_field(value)));
+    let value = if field.optional { quote_spanned!(site()=> #option::Some(#value)) } else { value };
+    let clear = field.clear.as_ref().map(|clear| {
+        let doc = format!("Leaves `{}` empty, even if it has a default.", field.name);
+        quote_spanned! {site()=>
+            #[doc = #doc]
+            #vis fn #clear(mut self) -> Self {
+                self.__rest.#ident = #option::Some(#option::None);
+                self
+            }
+        }
+    });
+    quote_spanned! {site()=>
+        #[doc = #doc]
+        #vis fn #ident(mut self, value: impl #root::IntoField<#inner>) -> Self {
+            self.__rest.#ident = #value;
+            self
+        }
+
+        #clear
+    }
+}
+
+fn build(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
+    let Names { record, root, private, bound, draft, .. } = names;
+    let allow = allow();
+    let parameters: Vec<Ident> = bucket.required().map(parameter).collect();
+    let types = bucket.required().map(|field| &field.ty);
+    let (declared, used) = if parameters.is_empty() {
+        (None, None)
+    } else {
+        (
+            Some(quote_spanned!(site()=> <#(#parameters: #private::Provided<#types>),*>)),
+            Some(quote_spanned!(site()=> <#(#parameters),*>)),
+        )
+    };
+    let mut counter = 0_usize..;
+    let values = bucket.fields.iter().map(|field| {
+        let (ident, value) = (&field.ident, value(names, field, &mut counter));
+        quote_spanned!(site()=> #ident: #value)
+    });
+    quote_spanned! {site()=>
+        #[automatically_derived]
+        #allow
+        impl #declared #root::Insertable<#record> for #draft #used #bound {
+            #[allow(unused_variables)]
+            fn build(self, fill: &mut #private::Fill<'_>) -> ::core::result::Result<#record, #root::Error> {
+                ::core::result::Result::Ok(#record { #(#values,)* })
+            }
+        }
+    }
+}
+
+/// What a field gets when the draft is complete.
+fn value(names: &Names<'_>, field: &Field, counter: &mut impl Iterator<Item = usize>) -> TokenStream {
+    let Names { root, private, .. } = names;
+    let (ident, inner, option) = (&field.ident, &field.inner, option());
+    if field.required() {
+        return quote_spanned!(site()=> #private::Provided::provide(self.#ident));
+    }
+    let given = quote_spanned!(site()=> self.__rest.#ident);
+    let filled = field.rules.generated.as_ref().map(|generated| {
+        let given =
+            if field.optional { quote_spanned!(site()=> #option::flatten(#given)) } else { given.clone() };
+        let number = matches!(generated.value, Generated::Autoincrement).then(|| counter.next()).flatten();
+        let method = Ident::new(
+            match generated.value {
+                Generated::Uuid => "uuid",
+                Generated::Cuid => "cuid",
+                Generated::Autoincrement => "autoincrement",
+                Generated::Timestamp => "timestamp",
+            },
+            site(),
+        );
+        let span = at_type(field);
+        let private = names.private_at(span);
+        let call = match number {
+            Some(number) => quote_spanned!(span=> #private::Fill::#method::<#inner>(fill, #number, #given)?),
+            None => quote_spanned!(span=> #private::Fill::#method::<#inner>(fill, #given)),
+        };
+        if field.optional { quote_spanned!(site()=> #option::Some(#call)) } else { call }
+    });
+    match (filled, field.rules.default.as_ref().map(|default| &default.value)) {
+        (Some(filled), _) => filled,
+        (None, Some(FieldDefault::Value(default))) => {
+            let ty = &field.ty;
+            let default = typed(root, inner, default);
+            let default =
+                if field.optional { quote_spanned!(site()=> #option::Some(#default)) } else { default };
+            quote_spanned!(site()=> #option::unwrap_or_else(#given, || -> #ty { #default }))
+        }
+        (None, Some(FieldDefault::Stub)) => {
+            quote_spanned!(site()=> #option::unwrap_or_else(#given, || #private::stub()))
+        }
+        // All of it lies at the type, which is at fault when it has no default.
+        (None, _) => {
+            quote_spanned!(at_type(field)=> ::core::option::Option::unwrap_or_default(self.__rest.#ident))
+        }
+    }
+}
+
+/// A default as a value of the field's type. What may be text, or an array for a `Vec`, is turned into it; a call is not,
+/// so that its result can be inferred (`"x".into()`).
+fn typed(root: &syn::Path, ty: &syn::Type, default: &Expr) -> TokenStream {
+    match default {
+        Expr::Lit(_)
+        | Expr::Path(_)
+        | Expr::Array(_)
+        | Expr::Reference(_)
+        | Expr::Macro(_)
+        | Expr::Group(_)
+        | Expr::Paren(_)
+        | Expr::Unary(_) => quote_spanned!(site()=> #root::IntoField::<#ty>::into_field(#default)),
+        _ => default.to_token_stream(),
+    }
+}

@@ -1,0 +1,89 @@
+//! The patch: a set of changes.
+
+use proc_macro2::TokenStream;
+use quote::quote_spanned;
+
+use super::{Names, allow, option, site};
+use crate::model::{Bucket, Field};
+
+fn changeable(bucket: &Bucket) -> impl Iterator<Item = &Field> {
+    bucket.fields.iter().enumerate().filter(|(at, _)| *at != bucket.key).map(|(_, field)| field)
+}
+
+/// An empty patch.
+pub(super) fn new(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
+    let (patch, option) = (&names.patch, option());
+    let fields = changeable(bucket).map(|field| &field.ident);
+    quote_spanned!(site()=> #patch { #(#fields: #option::None,)* })
+}
+
+/// The patch's type and its methods.
+pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
+    let Names { record, shown, root, private, bound, patch, .. } = names;
+    let (vis, allow, option) = (&bucket.vis, allow(), option());
+    let fields: Vec<_> = changeable(bucket).map(|field| &field.ident).collect();
+    let types = changeable(bucket).map(|field| &field.ty);
+    let setters = changeable(bucket).map(|field| setter(names, field));
+    let doc = format!("A set of changes to a [`{shown}`]. The key cannot change.");
+    let is_empty = if fields.is_empty() {
+        quote_spanned!(site()=> true)
+    } else {
+        quote_spanned!(site()=> #(#option::is_none(&self.#fields))&&*)
+    };
+    quote_spanned! {site()=>
+        #[doc = #doc]
+        #[must_use = "a patch does nothing until it is given to `update`"]
+        #[derive(::core::clone::Clone)]
+        #allow
+        #vis struct #patch {
+            #(#fields: #option<#types>,)*
+        }
+
+        #[automatically_derived]
+        #allow
+        impl #patch {
+            #(#setters)*
+        }
+
+        #[automatically_derived]
+        #allow
+        impl #root::Patch<#record> for #patch #bound {
+            #[allow(unused_variables)]
+            fn apply(&self, it: &mut #record) {
+                #(#private::assign(&self.#fields, &mut it.#fields);)*
+            }
+
+            fn is_empty(&self) -> bool {
+                #is_empty
+            }
+        }
+    }
+}
+
+fn setter(names: &Names<'_>, field: &Field) -> TokenStream {
+    let root = names.root;
+    let Field { ident, vis, inner, .. } = field;
+    let option = option();
+    let doc = format!("Changes `{}`.", field.name);
+    let value = quote_spanned!(site()=> #option::Some(#root::IntoField::into_field(value)));
+    let value = if field.optional { quote_spanned!(site()=> #option::Some(#value)) } else { value };
+    let clear = field.clear.as_ref().map(|clear| {
+        let doc = format!("Empties `{}`.", field.name);
+        quote_spanned! {site()=>
+            #[doc = #doc]
+            #vis fn #clear(mut self) -> Self {
+                self.#ident = #option::Some(#option::None);
+                self
+            }
+        }
+    });
+    quote_spanned! {site()=>
+        #[doc = #doc]
+        #vis fn #ident(mut self, value: impl #root::IntoField<#inner>) -> Self {
+            self.#ident = #value;
+            self
+        }
+
+        #clear
+    }
+}

@@ -1,0 +1,171 @@
+//! The schema as data.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Expr;
+
+use super::{Names, option, site};
+use crate::model::{Bucket, Evict, Field, FieldDefault, Format, Generated};
+use crate::source;
+use crate::types::Shape;
+
+/// The value of the definition's `schema`.
+pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
+    let Names { private, shown, .. } = names;
+    let name = &bucket.name;
+    let fields =
+        bucket.fields.iter().enumerate().map(|(at, field)| field_schema(names, field, at == bucket.key));
+    let indexes = bucket.indexes().into_iter().map(|index| {
+        let (name, each) = (index.name, index.each);
+        let fields = index.fields.iter().map(|&(at, _)| number(at));
+        quote_spanned!(site()=> #private::IndexSchema { name: #name, fields: &[#(#fields),*], each: #each })
+    });
+    let ttl = optional(bucket.ttl.as_ref().map(|given| {
+        let millis = given.value;
+        quote_spanned!(site()=> ::core::time::Duration::from_millis(#millis))
+    }));
+    let max_size = optional(
+        bucket
+            .max_size
+            .as_ref()
+            .map(|given| proc_macro2::Literal::u64_unsuffixed(given.value).into_token_stream()),
+    );
+    let evict = match bucket.evict.as_ref().map_or(Evict::Oldest, |given| given.value) {
+        Evict::Oldest => quote!(Oldest),
+        Evict::Lru => quote!(Lru),
+    };
+    let persistent = bucket.persistent;
+    quote_spanned! {site()=>
+        #private::Schema {
+            name: #name,
+            rust_type: #shown,
+            fields: &[#(#fields),*],
+            indexes: &[#(#indexes),*],
+            ttl: #ttl,
+            max_size: #max_size,
+            evict: #private::Evict::#evict,
+            persistent: #persistent,
+        }
+    }
+}
+
+fn field_schema(names: &Names<'_>, field: &Field, key: bool) -> TokenStream {
+    let Names { private, root, .. } = names;
+    let Field { stored, name, optional: is_optional, .. } = field;
+    let rust_type = source::text(&field.ty);
+    let kind = kind(&field.shape);
+    let (required, unique) = (field.required(), field.rules.unique.is_some());
+    let generated = optional(field.rules.generated.as_ref().map(|given| {
+        let generated = match given.value {
+            Generated::Uuid => quote!(Uuid),
+            Generated::Cuid => quote!(Cuid),
+            Generated::Autoincrement => quote!(Autoincrement),
+            Generated::Timestamp => quote!(Timestamp),
+        };
+        quote_spanned!(site()=> #private::Generated::#generated)
+    }));
+    let default = optional(field.rules.default.as_ref().map(|given| {
+        match &given.value {
+            FieldDefault::Value(value) => source::text(value),
+            FieldDefault::OfType | FieldDefault::Stub => "Default::default()".to_owned(),
+        }
+        .into_token_stream()
+    }));
+    let constraints = constraints(field).into_iter().map(|(name, value)| {
+        let value = value.map(|value| quote!((#value)));
+        quote_spanned!(site()=> #private::Constraint::#name #value)
+    });
+    let constraints = match &field.rules.format {
+        Some(given) => {
+            let format = format(given.value);
+            constraints
+                .chain([quote_spanned!(site()=> #private::Constraint::Format(#private::Format::#format))])
+                .collect::<Vec<_>>()
+        }
+        None => constraints.collect(),
+    };
+    let references = optional(field.rules.references.as_ref().map(|given| {
+        let bucket = &given.value;
+        quote_spanned!(site()=> <#bucket as #root::Bucket>::NAME)
+    }));
+    quote_spanned! {site()=>
+        #private::FieldSchema {
+            name: #stored,
+            rust_name: #name,
+            rust_type: #rust_type,
+            kind: #private::FieldKind::#kind,
+            required: #required,
+            optional: #is_optional,
+            key: #key,
+            generated: #generated,
+            default: #default,
+            unique: #unique,
+            constraints: &[#(#constraints),*],
+            references: #references,
+        }
+    }
+}
+
+/// The rules as data: the variant and its value.
+fn constraints(field: &Field) -> Vec<(Ident, Option<TokenStream>)> {
+    let rules = &field.rules;
+    let variant = |name: &str| Ident::new(name, site());
+    let text = |value: &Expr| Some(source::text(value).into_token_stream());
+    let length = |value: usize| Some(proc_macro2::Literal::usize_unsuffixed(value).into_token_stream());
+    let mut found = Vec::new();
+    found.extend(rules.min.as_ref().map(|given| (variant("Min"), text(&given.value))));
+    found.extend(rules.max.as_ref().map(|given| (variant("Max"), text(&given.value))));
+    found.extend(rules.min_length.as_ref().map(|given| (variant("MinLength"), length(given.value.value))));
+    found.extend(rules.max_length.as_ref().map(|given| (variant("MaxLength"), length(given.value.value))));
+    found.extend(
+        rules
+            .pattern
+            .as_ref()
+            .map(|given| (variant("Pattern"), Some(given.value.value().into_token_stream()))),
+    );
+    found.extend(rules.one_of.as_ref().map(|given| {
+        let members = given.value.iter().map(source::text);
+        (variant("OneOf"), Some(quote!(&[#(#members),*])))
+    }));
+    found.extend(field.finite().then(|| (variant("Finite"), None)));
+    found.extend(
+        rules
+            .validate
+            .as_ref()
+            .map(|given| (variant("Custom"), Some(source::text(&given.value).into_token_stream()))),
+    );
+    found
+}
+
+/// The variant of the runtime's `Format`.
+pub(super) fn format(format: Format) -> TokenStream {
+    match format {
+        Format::Email => quote!(Email),
+        Format::Url => quote!(Url),
+        Format::IsoDate => quote!(IsoDate),
+    }
+}
+
+fn kind(shape: &Shape) -> TokenStream {
+    match shape {
+        Shape::Text | Shape::Char | Shape::Uuid => quote!(String),
+        Shape::Integer { .. } | Shape::Float => quote!(Number),
+        Shape::Bool => quote!(Boolean),
+        Shape::List { .. } => quote!(Array),
+        Shape::Date => quote!(Date),
+        Shape::Map | Shape::Unknown => quote!(Object),
+    }
+}
+
+/// A field's or an index's number, as the runtime counts.
+pub(super) fn number(at: usize) -> proc_macro2::Literal {
+    proc_macro2::Literal::usize_unsuffixed(at)
+}
+
+fn optional(value: Option<TokenStream>) -> TokenStream {
+    let option = option();
+    match value {
+        Some(value) => quote_spanned!(site()=> #option::Some(#value)),
+        None => quote_spanned!(site()=> #option::None),
+    }
+}

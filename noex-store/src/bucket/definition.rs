@@ -1,0 +1,107 @@
+//! A bucket's schema with the functions that carry it out: what the derive hands to the runtime.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::hash::Hash;
+
+use crate::engine::{HashState, OrderedIndex};
+use crate::schema::Schema;
+use crate::schema::check::Report;
+
+/// All that the runtime needs to know of a bucket; a `static` of the generated code.
+#[expect(missing_debug_implementations, reason = "holds functions; never seen by users")]
+pub struct Definition<B: 'static> {
+    /// The data.
+    pub schema: Schema,
+    /// The checks, a field's in one function.
+    pub checks: &'static [fn(&B, &mut Report)],
+    /// The unique fields.
+    pub uniques: &'static [&'static dyn UniqueRule<B>],
+    /// Makers of the empty ordered indexes.
+    pub indexes: &'static [fn() -> Box<dyn OrderedIndex<B>>],
+    /// The fields that are numbered automatically.
+    pub counters: &'static [Counter<B>],
+}
+
+/// A field that is numbered automatically.
+#[expect(missing_debug_implementations, reason = "holds functions; never seen by users")]
+pub struct Counter<B> {
+    pub(crate) field: u16,
+    pub(crate) read: fn(&B) -> Option<u64>,
+}
+
+impl<B> Counter<B> {
+    /// Takes the field's number and how to read it.
+    pub const fn new(field: u16, read: fn(&B) -> Option<u64>) -> Self {
+        Self { field, read }
+    }
+}
+
+/// A unique field, without its type.
+pub trait UniqueRule<B>: Sync {
+    /// The field's number.
+    fn field(&self) -> u16;
+    /// The hash of a record's value; `None` does not collide with anything.
+    fn hash(&self, record: &B, hash: &HashState) -> Option<u64>;
+    /// Whether two records have the same value.
+    fn same(&self, a: &B, b: &B) -> bool;
+    /// The hash of a value of the field's type; `None` for other types.
+    fn hash_value(&self, value: &dyn Any, hash: &HashState) -> Option<u64>;
+    /// Whether a record has this value.
+    fn matches(&self, record: &B, value: &dyn Any) -> bool;
+    /// The value as text.
+    fn show(&self, record: &B) -> String;
+}
+
+/// What `unique` can compare.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be unique",
+    label = "needs `Eq + Hash + Debug`",
+    note = "derive them for `{Self}`; floating-point numbers cannot be unique: use an integer or text"
+)]
+pub trait UniqueField: Eq + Hash + Debug + 'static {}
+#[diagnostic::do_not_recommend]
+impl<T: Eq + Hash + Debug + 'static> UniqueField for T {}
+
+/// A unique field.
+#[expect(missing_debug_implementations, reason = "holds functions; never seen by users")]
+pub struct Unique<B, T> {
+    field: u16,
+    get: fn(&B) -> Option<&T>,
+}
+
+impl<B, T: UniqueField> Unique<B, T> {
+    /// Takes the field's number and how to read it.
+    pub const fn new(field: u16, get: fn(&B) -> Option<&T>) -> Self {
+        Self { field, get }
+    }
+}
+
+impl<B, T: UniqueField> UniqueRule<B> for Unique<B, T> {
+    fn field(&self) -> u16 {
+        self.field
+    }
+
+    fn hash(&self, record: &B, hash: &HashState) -> Option<u64> {
+        (self.get)(record).map(|value| hash.hash(value))
+    }
+
+    fn same(&self, a: &B, b: &B) -> bool {
+        match ((self.get)(a), (self.get)(b)) {
+            (Some(a), Some(b)) => a == b,
+            _ => false,
+        }
+    }
+
+    fn hash_value(&self, value: &dyn Any, hash: &HashState) -> Option<u64> {
+        value.downcast_ref::<T>().map(|value| hash.hash(value))
+    }
+
+    fn matches(&self, record: &B, value: &dyn Any) -> bool {
+        (self.get)(record).is_some_and(|own| value.downcast_ref::<T>() == Some(own))
+    }
+
+    fn show(&self, record: &B) -> String {
+        (self.get)(record).map_or_else(String::new, |value| format!("{value:?}"))
+    }
+}

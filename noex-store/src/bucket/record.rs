@@ -1,0 +1,152 @@
+//! Records: shared, immutable values with metadata.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use super::Bucket;
+use crate::engine::RowId;
+
+/// A record as it was at one commit: a cheap handle (one `Arc`) that derefs to the struct.
+///
+/// A record never changes; an update makes a new one. It may be kept as long as you like and sent anywhere.
+/// Two records are equal if their values are (where the struct is `PartialEq`) and their versions are.
+///
+/// It serialises as the struct does, with its metadata beside the fields: `_version`, `_createdAt`, `_updatedAt` and,
+/// where it expires, `_expiresAt`.
+pub struct Record<B> {
+    row: Arc<Row<B>>,
+}
+
+struct Row<B> {
+    meta: Meta,
+    value: B,
+}
+
+/// Times are in milliseconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// Where the record stands in the order of insertion.
+    pub(crate) row: RowId,
+    /// How often it was written, from 1.
+    pub(crate) version: u64,
+    pub(crate) created_at: u64,
+    pub(crate) updated_at: u64,
+    pub(crate) expires_at: Option<NonZeroU64>,
+}
+
+impl<B> Record<B> {
+    pub(crate) fn new(value: B, meta: Meta) -> Self {
+        Self { row: Arc::new(Row { meta, value }) }
+    }
+
+    pub(crate) fn meta(&self) -> &Meta {
+        &self.row.meta
+    }
+
+    pub(crate) fn same(a: &Self, b: &Self) -> bool {
+        Arc::ptr_eq(&a.row, &b.row)
+    }
+
+    /// How often the record was written: 1 after the insert, one more with each commit that changed it.
+    pub fn version(&self) -> u64 {
+        self.row.meta.version
+    }
+
+    /// When it was inserted, in milliseconds since 1970-01-01 UTC.
+    pub fn created_at(&self) -> u64 {
+        self.row.meta.created_at
+    }
+
+    /// When it was last written, in milliseconds since 1970-01-01 UTC.
+    pub fn updated_at(&self) -> u64 {
+        self.row.meta.updated_at
+    }
+
+    /// When it expires, in milliseconds since 1970-01-01 UTC; `None` if it does not.
+    pub fn expires_at(&self) -> Option<u64> {
+        self.row.meta.expires_at.map(NonZeroU64::get)
+    }
+
+    /// The value. (Deref does the same.)
+    pub fn value(&self) -> &B {
+        &self.row.value
+    }
+}
+
+impl<B: Bucket> Record<B> {
+    /// The primary key.
+    pub fn key(&self) -> &B::Key {
+        self.row.value.key()
+    }
+}
+
+impl<B> Clone for Record<B> {
+    fn clone(&self) -> Self {
+        Self { row: Arc::clone(&self.row) }
+    }
+}
+
+impl<B> Deref for Record<B> {
+    type Target = B;
+
+    fn deref(&self) -> &B {
+        &self.row.value
+    }
+}
+
+impl<B> AsRef<B> for Record<B> {
+    fn as_ref(&self) -> &B {
+        &self.row.value
+    }
+}
+
+impl<B: PartialEq> PartialEq for Record<B> {
+    fn eq(&self, other: &Self) -> bool {
+        Self::same(self, other) || (self.version() == other.version() && self.row.value == other.row.value)
+    }
+}
+
+impl<B: Eq> Eq for Record<B> {}
+
+impl<B: fmt::Debug> fmt::Debug for Record<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let meta = self.meta();
+        f.debug_struct("Record")
+            .field("value", &self.row.value)
+            .field("version", &meta.version)
+            .field("created_at", &meta.created_at)
+            .field("updated_at", &meta.updated_at)
+            .field("expires_at", &self.expires_at())
+            .finish()
+    }
+}
+
+impl<B: Serialize> Serialize for Record<B> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct WithMeta<'a, B> {
+            #[serde(flatten)]
+            value: &'a B,
+            #[serde(rename = "_version")]
+            version: u64,
+            #[serde(rename = "_createdAt")]
+            created_at: u64,
+            #[serde(rename = "_updatedAt")]
+            updated_at: u64,
+            #[serde(rename = "_expiresAt", skip_serializing_if = "Option::is_none")]
+            expires_at: Option<u64>,
+        }
+        WithMeta {
+            value: &self.row.value,
+            version: self.version(),
+            created_at: self.created_at(),
+            updated_at: self.updated_at(),
+            expires_at: self.expires_at(),
+        }
+        .serialize(serializer)
+    }
+}

@@ -1,0 +1,259 @@
+//! Commits as values, and the log that hands them out in order.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::bucket::Bucket;
+use crate::bucket::record::Record;
+
+/// The number of a commit. Grows by one with each; 0 is the empty store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct Version(pub(crate) u64);
+
+impl Version {
+    /// The version as a number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a commit did to one record.
+pub enum Change<B> {
+    /// The record is new.
+    Inserted(Record<B>),
+    /// The record was replaced.
+    Updated {
+        /// As it was before.
+        old: Record<B>,
+        /// As it is now.
+        new: Record<B>,
+    },
+    /// The record is gone; this is its last state.
+    Deleted(Record<B>),
+}
+
+impl<B> Change<B> {
+    /// The record before the commit, if there was one.
+    pub fn old(&self) -> Option<&Record<B>> {
+        match self {
+            Self::Inserted(_) => None,
+            Self::Updated { old, .. } | Self::Deleted(old) => Some(old),
+        }
+    }
+
+    /// The record after the commit, if there is one.
+    pub fn new(&self) -> Option<&Record<B>> {
+        match self {
+            Self::Inserted(new) | Self::Updated { new, .. } => Some(new),
+            Self::Deleted(_) => None,
+        }
+    }
+}
+
+impl<B> Clone for Change<B> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Inserted(new) => Self::Inserted(new.clone()),
+            Self::Updated { old, new } => Self::Updated { old: old.clone(), new: new.clone() },
+            Self::Deleted(old) => Self::Deleted(old.clone()),
+        }
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for Change<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inserted(new) => f.debug_tuple("Inserted").field(new).finish(),
+            Self::Updated { old, new } => {
+                f.debug_struct("Updated").field("old", old).field("new", new).finish()
+            }
+            Self::Deleted(old) => f.debug_tuple("Deleted").field(old).finish(),
+        }
+    }
+}
+
+pub(crate) type ChangeList<B> = SmallVec<[Change<B>; 1]>;
+
+/// The changes of one bucket, without its type.
+pub(crate) trait AnyChanges: Send + Sync {
+    fn as_any(&self) -> &dyn Any;
+    fn bucket(&self) -> &'static str;
+    fn len(&self) -> usize;
+}
+
+pub(crate) struct BucketChanges<B: Bucket>(pub(crate) ChangeList<B>);
+
+impl<B: Bucket> AnyChanges for BucketChanges<B> {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn bucket(&self) -> &'static str {
+        B::NAME
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// What one write did to all buckets: the unit in which the store changes, and in which others are told.
+pub struct Commit {
+    pub(crate) version: Version,
+    pub(crate) time: u64,
+    pub(crate) buckets: SmallVec<[Box<dyn AnyChanges>; 1]>,
+}
+
+impl Commit {
+    /// The commit's number.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// When it was made, in milliseconds since 1970-01-01 UTC. Never less than that of the commit before.
+    pub fn time(&self) -> u64 {
+        self.time
+    }
+
+    /// The names of the buckets that it changed, with the number of records in each.
+    pub fn buckets(&self) -> impl Iterator<Item = (&'static str, usize)> + '_ {
+        self.buckets.iter().map(|changes| (changes.bucket(), changes.len()))
+    }
+
+    /// What it did to one bucket, in the order of the calls; empty if nothing.
+    pub fn changes<B: Bucket>(&self) -> &[Change<B>] {
+        self.buckets
+            .iter()
+            .find_map(|changes| changes.as_any().downcast_ref::<BucketChanges<B>>())
+            .map_or(&[], |changes| &changes.0)
+    }
+
+    /// The number of changed records.
+    pub fn len(&self) -> usize {
+        self.buckets.iter().map(|changes| changes.len()).sum()
+    }
+
+    /// Whether it changed no record: buckets were defined or dropped.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Debug for Commit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Commit")
+            .field("version", &self.version)
+            .field("time", &self.time)
+            .field("buckets", &self.buckets().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+/// The latest commits, in order. The store appends; everyone else reads, each at its own pace.
+///
+/// The log is bounded by the number of changes that it holds: the oldest commits go first. A reader that falls further
+/// behind is told how many commits it missed. Cheap to clone: clones read the same log.
+#[derive(Clone)]
+pub struct CommitLog {
+    log: Arc<Mutex<Log>>,
+}
+
+struct Log {
+    /// Invariant: versions grow by one from front to back.
+    commits: VecDeque<Arc<Commit>>,
+    /// The version that the next commit will have.
+    next: Version,
+    changes: usize,
+    /// The number of changes that are kept at most.
+    capacity: usize,
+}
+
+impl CommitLog {
+    pub(crate) fn new(capacity: usize) -> Self {
+        let log = Log { commits: VecDeque::new(), next: Version(1), changes: 0, capacity };
+        Self { log: Arc::new(Mutex::new(log)) }
+    }
+
+    /// Appends the next commit. Only the engine calls this, in its turn as the writer.
+    pub(crate) fn append(&self, commit: Arc<Commit>) {
+        let mut trimmed: SmallVec<[Arc<Commit>; 4]> = SmallVec::new();
+        {
+            let mut log = self.log.lock();
+            log.next = commit.version.next();
+            // A commit without changes counts too, or they could pile up.
+            log.changes += commit.len().max(1);
+            log.commits.push_back(commit);
+            while log.changes > log.capacity
+                && let Some(oldest) = log.commits.pop_front()
+            {
+                log.changes -= oldest.len().max(1);
+                trimmed.push(oldest);
+            }
+        }
+        // Dropped outside of the lock: it may free many records.
+        drop(trimmed);
+    }
+
+    /// The version of the latest commit.
+    pub fn latest(&self) -> Version {
+        Version(self.log.lock().next.0 - 1)
+    }
+
+    /// A reader of the commits that come after `version`.
+    pub fn after(&self, version: Version) -> CommitReader {
+        CommitReader { log: self.clone(), next: version.next() }
+    }
+}
+
+impl fmt::Debug for CommitLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let log = self.log.lock();
+        f.debug_struct("CommitLog").field("kept", &log.commits.len()).field("next", &log.next).finish()
+    }
+}
+
+/// Reads commits in order, each once. Made by [`CommitLog::after`].
+#[derive(Debug, Clone)]
+pub struct CommitReader {
+    log: CommitLog,
+    next: Version,
+}
+
+impl CommitReader {
+    /// The next commit; `None` if there is none yet. Never waits. O(1), one short lock.
+    ///
+    /// # Errors
+    /// The number of commits that were trimmed before this reader came to them; the next call goes on with the oldest
+    /// that is still there.
+    pub fn try_next(&mut self) -> Result<Option<Arc<Commit>>, u64> {
+        let log = self.log.log.lock();
+        let oldest = Version(log.next.0 - log.commits.len() as u64);
+        if self.next < oldest {
+            let missed = oldest.0 - self.next.0;
+            self.next = oldest;
+            return Err(missed);
+        }
+        let commit = log.commits.get((self.next.0 - oldest.0) as usize).cloned();
+        drop(log);
+        if commit.is_some() {
+            self.next = self.next.next();
+        }
+        Ok(commit)
+    }
+}

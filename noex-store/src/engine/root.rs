@@ -1,0 +1,92 @@
+//! The root: every bucket at one version.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::Version;
+use super::table::Table;
+use crate::bucket::Bucket;
+use crate::error::Error;
+use crate::schema::Schema;
+
+/// All buckets at one commit. Immutable; shared by everyone who reads it.
+#[derive(Clone)]
+pub(crate) struct Root {
+    pub(crate) version: Version,
+    /// The commit's time, in milliseconds since 1970-01-01 UTC.
+    pub(crate) time: u64,
+    pub(crate) slots: im::Vector<Entry>,
+}
+
+/// The number of a bucket in the root. A name keeps its slot for ever, so that a handle is right again when a dropped
+/// bucket comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Slot(pub(crate) usize);
+
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    /// `None` while the bucket is dropped.
+    pub(crate) table: Option<Arc<dyn AnyTable>>,
+}
+
+/// A bucket's table, without its type.
+pub(crate) trait AnyTable: Send + Sync {
+    fn as_any(&self) -> &dyn Any;
+    fn schema(&self) -> &'static Schema;
+    fn len(&self) -> usize;
+}
+
+impl<B: Bucket> AnyTable for Table<B> {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn schema(&self) -> &'static Schema {
+        B::schema()
+    }
+
+    fn len(&self) -> usize {
+        Self::len(self)
+    }
+}
+
+impl Root {
+    pub(crate) fn empty() -> Self {
+        Self { version: Version::default(), time: 0, slots: im::Vector::new() }
+    }
+
+    /// The table of a bucket, if it is defined, with this type. One look-up and one comparison of types.
+    #[inline]
+    pub(crate) fn table<B: Bucket>(&self, slot: Slot) -> Option<&Table<B>> {
+        self.slots.get(slot.0)?.table.as_ref()?.as_any().downcast_ref()
+    }
+
+    /// The slot of a name, whether or not the bucket is defined now. O(buckets).
+    pub(crate) fn slot(&self, name: &str) -> Option<Slot> {
+        self.slots.iter().position(|entry| entry.name == name).map(Slot)
+    }
+
+    /// The slot of a bucket that is defined with this type, or the reason why there is none. O(buckets).
+    pub(crate) fn find<B: Bucket>(&self) -> Result<Slot, Error> {
+        let slot = self.slot(B::NAME).ok_or(Error::BucketNotDefined { bucket: B::NAME })?;
+        self.typed::<B>(slot)?;
+        Ok(slot)
+    }
+
+    /// The table of a bucket, or the reason why there is none.
+    pub(crate) fn typed<B: Bucket>(&self, slot: Slot) -> Result<&Table<B>, Error> {
+        let entry = self.slots.get(slot.0).and_then(|entry| entry.table.as_ref());
+        let table = entry.ok_or(Error::BucketNotDefined { bucket: B::NAME })?;
+        table.as_any().downcast_ref().ok_or_else(|| Error::SchemaMismatch {
+            bucket: B::NAME,
+            defined: table.schema().rust_type,
+            asked: B::schema().rust_type,
+        })
+    }
+
+    /// The buckets that are defined.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Arc<dyn AnyTable>> {
+        self.slots.iter().filter_map(|entry| entry.table.as_ref())
+    }
+}

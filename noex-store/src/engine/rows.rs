@@ -1,0 +1,389 @@
+//! The record table of a bucket: a persistent vector over row ids, in the order of insertion.
+//!
+//! A radix trie, thirty-two wide, whose last leaf is kept aside as the *tail* (the shape of Clojure's persistent vector).
+//! The slots of a leaf are write-once cells, so an append fills the next slot of the shared tail **in place**, without a
+//! copy: an older snapshot stops at its own end and never looks at that slot. A slot that is already filled, by a write
+//! that was given up before it was published, makes the tail be copied first. Removed rows leave holes; a leaf without
+//! rows is freed. Row ids are never used twice.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, OnceLock};
+
+use super::RowId;
+
+const BITS: u32 = 5;
+const WIDTH: usize = 1 << BITS;
+const MASK: u64 = WIDTH as u64 - 1;
+
+/// The table; cloning it is O(1) and gives an independent snapshot.
+pub(crate) struct Rows<T> {
+    root: Option<Node<T>>,
+    /// Levels of inner nodes above the leaves of `root`.
+    height: u32,
+    tail: Arc<Leaf<T>>,
+    /// Invariant: the row id that the next append gets; no row at or above it belongs to this version of the table.
+    next: u64,
+    len: usize,
+}
+
+enum Node<T> {
+    Leaf(Arc<Leaf<T>>),
+    Inner(Arc<Inner<T>>),
+}
+
+struct Inner<T> {
+    /// Rows below.
+    count: usize,
+    children: [Option<Node<T>>; WIDTH],
+}
+
+struct Leaf<T> {
+    slots: [OnceLock<T>; WIDTH],
+}
+
+impl<T> Clone for Rows<T> {
+    fn clone(&self) -> Self {
+        Self {
+            root: self.root.clone(),
+            height: self.height,
+            tail: Arc::clone(&self.tail),
+            next: self.next,
+            len: self.len,
+        }
+    }
+}
+
+impl<T> Clone for Node<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Leaf(leaf) => Self::Leaf(Arc::clone(leaf)),
+            Self::Inner(inner) => Self::Inner(Arc::clone(inner)),
+        }
+    }
+}
+
+impl<T> Clone for Inner<T> {
+    fn clone(&self) -> Self {
+        Self { count: self.count, children: self.children.clone() }
+    }
+}
+
+impl<T: Clone> Leaf<T> {
+    fn empty() -> Self {
+        Self { slots: std::array::from_fn(|_| OnceLock::new()) }
+    }
+
+    /// A copy of the first `len` slots without the one at `hole`.
+    fn copy(&self, len: usize, hole: Option<usize>) -> Self {
+        Self {
+            slots: std::array::from_fn(|at| match self.slots[at].get() {
+                Some(value) if at < len && Some(at) != hole => OnceLock::from(value.clone()),
+                _ => OnceLock::new(),
+            }),
+        }
+    }
+
+    fn count(&self, len: usize) -> usize {
+        self.slots[..len].iter().filter(|slot| slot.get().is_some()).count()
+    }
+}
+
+impl<T: Clone> Rows<T> {
+    /// A table whose first row id is `next`, rounded up to a whole leaf.
+    pub(crate) fn starting_at(next: u64) -> Self {
+        let next = next.next_multiple_of(WIDTH as u64);
+        Self { root: None, height: 0, tail: Arc::new(Leaf::empty()), next, len: 0 }
+    }
+
+    /// The number of rows. O(1).
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The row id that the next append gets.
+    pub(crate) fn next(&self) -> RowId {
+        RowId(self.next)
+    }
+
+    fn tail_start(&self) -> u64 {
+        self.next & !MASK
+    }
+
+    fn tail_len(&self) -> usize {
+        (self.next & MASK) as usize
+    }
+
+    /// The value of a row. O(log n) with thirty-two children a node: four loads at a million rows.
+    #[inline]
+    pub(crate) fn get(&self, row: RowId) -> Option<&T> {
+        if row.0 >= self.tail_start() {
+            return if row.0 < self.next { self.tail.slots[(row.0 & MASK) as usize].get() } else { None };
+        }
+        if row.0 >> (BITS * (self.height + 1)) != 0 {
+            return None;
+        }
+        let mut node = self.root.as_ref()?;
+        let mut shift = BITS * self.height;
+        loop {
+            match node {
+                Node::Leaf(leaf) => return leaf.slots[(row.0 & MASK) as usize].get(),
+                Node::Inner(inner) => {
+                    node = inner.children[((row.0 >> shift) & MASK) as usize].as_ref()?;
+                    shift -= BITS;
+                }
+            }
+        }
+    }
+
+    /// Appends a value and returns its row id. O(1) but for every thirty-second row, which files the full tail.
+    pub(crate) fn push(&mut self, value: T) -> RowId {
+        let row = self.next;
+        let at = self.tail_len();
+        if let Err(value) = self.tail.slots[at].set(value) {
+            let leaf = self.tail.copy(at, None);
+            // The slot is empty in the copy, so this cannot fail.
+            let _ = leaf.slots[at].set(value);
+            self.tail = Arc::new(leaf);
+        }
+        self.next += 1;
+        self.len += 1;
+        if at + 1 == WIDTH {
+            let full = std::mem::replace(&mut self.tail, Arc::new(Leaf::empty()));
+            self.file(row & !MASK, full);
+        }
+        RowId(row)
+    }
+
+    /// Hangs a full leaf into the trie.
+    fn file(&mut self, start: u64, leaf: Arc<Leaf<T>>) {
+        let count = leaf.count(WIDTH);
+        if count == 0 {
+            return;
+        }
+        while start >> (BITS * (self.height + 1)) != 0 {
+            if let Some(root) = self.root.take() {
+                let mut children = [const { None }; WIDTH];
+                let count = root.count();
+                children[0] = Some(root);
+                self.root = Some(Node::Inner(Arc::new(Inner { count, children })));
+            }
+            self.height += 1;
+        }
+        put(&mut self.root, start, BITS * self.height, leaf, count);
+    }
+
+    /// Puts a value in the place of a row that is there; returns the old one. O(log n), copies one node a level.
+    pub(crate) fn replace(&mut self, row: RowId, value: T) -> Option<T> {
+        self.change(row, Some(value))
+    }
+
+    /// Removes a row and returns its value. O(log n), copies one node a level.
+    pub(crate) fn remove(&mut self, row: RowId) -> Option<T> {
+        let old = self.change(row, None)?;
+        self.len -= 1;
+        Some(old)
+    }
+
+    fn change(&mut self, row: RowId, value: Option<T>) -> Option<T> {
+        let old = self.get(row)?.clone();
+        if row.0 >= self.tail_start() {
+            let len = self.tail_len();
+            change_leaf(&mut self.tail, len, (row.0 & MASK) as usize, value);
+        } else if let Some(root) = &mut self.root
+            && !root.change(row.0, BITS * self.height, value)
+        {
+            self.root = None;
+        }
+        Some(old)
+    }
+
+    /// Calls `visit` with the rows from `from` on, in order, until it breaks. O(log n + visited).
+    pub(crate) fn visit(
+        &self,
+        from: RowId,
+        visit: &mut impl FnMut(RowId, &T) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        if let Some(root) = &self.root {
+            root.visit(0, BITS * self.height, from.0, visit)?;
+        }
+        let start = self.tail_start();
+        for at in from.0.saturating_sub(start).min(MASK + 1) as usize..self.tail_len() {
+            if let Some(value) = self.tail.slots[at].get() {
+                visit(RowId(start + at as u64), value)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Calls `visit` with the rows below `end` from the last to the first, until it breaks. O(log n + visited).
+    pub(crate) fn visit_rev(
+        &self,
+        end: RowId,
+        visit: &mut impl FnMut(RowId, &T) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let start = self.tail_start();
+        for at in (0..self.tail_len().min(end.0.saturating_sub(start) as usize)).rev() {
+            if let Some(value) = self.tail.slots[at].get() {
+                visit(RowId(start + at as u64), value)?;
+            }
+        }
+        match &self.root {
+            Some(root) => root.visit_rev(0, BITS * self.height, end.0, visit),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    /// The row that has `skip` rows before it. O(log n).
+    pub(crate) fn nth(&self, mut skip: usize) -> Option<RowId> {
+        if let Some(root) = &self.root {
+            let count = root.count();
+            if skip < count {
+                return root.nth(0, BITS * self.height, skip);
+            }
+            skip -= count;
+        }
+        let start = self.tail_start();
+        (0..self.tail_len())
+            .filter(|at| self.tail.slots[*at].get().is_some())
+            .nth(skip)
+            .map(|at| RowId(start + at as u64))
+    }
+}
+
+/// Changes a slot in place if nobody shares the leaf, in a copy otherwise.
+fn change_leaf<T: Clone>(leaf: &mut Arc<Leaf<T>>, len: usize, at: usize, value: Option<T>) {
+    if Arc::get_mut(leaf).is_none() {
+        *leaf = Arc::new(leaf.copy(len, Some(at)));
+    }
+    if let Some(own) = Arc::get_mut(leaf) {
+        own.slots[at] = value.map_or_else(OnceLock::new, OnceLock::from);
+    }
+}
+
+fn put<T: Clone>(slot: &mut Option<Node<T>>, start: u64, shift: u32, leaf: Arc<Leaf<T>>, rows: usize) {
+    if shift == 0 {
+        *slot = Some(Node::Leaf(leaf));
+        return;
+    }
+    let node = slot
+        .get_or_insert_with(|| Node::Inner(Arc::new(Inner { count: 0, children: [const { None }; WIDTH] })));
+    if let Node::Inner(inner) = node {
+        let inner = Arc::make_mut(inner);
+        inner.count += rows;
+        put(&mut inner.children[((start >> shift) & MASK) as usize], start, shift - BITS, leaf, rows);
+    }
+}
+
+impl<T: Clone> Node<T> {
+    fn count(&self) -> usize {
+        match self {
+            Self::Leaf(leaf) => leaf.count(WIDTH),
+            Self::Inner(inner) => inner.count,
+        }
+    }
+
+    /// Changes a row that is there; `false` if nothing is left below.
+    fn change(&mut self, row: u64, shift: u32, value: Option<T>) -> bool {
+        match self {
+            Self::Leaf(leaf) => {
+                let removed = value.is_none();
+                change_leaf(leaf, WIDTH, (row & MASK) as usize, value);
+                !removed || leaf.count(WIDTH) > 0
+            }
+            Self::Inner(inner) => {
+                let inner = Arc::make_mut(inner);
+                if value.is_none() {
+                    inner.count -= 1;
+                }
+                let child = &mut inner.children[((row >> shift) & MASK) as usize];
+                if let Some(node) = child
+                    && !node.change(row, shift - BITS, value)
+                {
+                    *child = None;
+                }
+                inner.count > 0
+            }
+        }
+    }
+
+    fn visit(
+        &self,
+        start: u64,
+        shift: u32,
+        from: u64,
+        visit: &mut impl FnMut(RowId, &T) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        match self {
+            Self::Leaf(leaf) => {
+                let skip = from.saturating_sub(start).min(WIDTH as u64) as usize;
+                for (at, slot) in leaf.slots.iter().enumerate().skip(skip) {
+                    if let Some(value) = slot.get() {
+                        visit(RowId(start + at as u64), value)?;
+                    }
+                }
+            }
+            Self::Inner(inner) => {
+                let skip = (from.saturating_sub(start) >> shift).min(WIDTH as u64) as usize;
+                for (at, child) in inner.children.iter().enumerate().skip(skip) {
+                    if let Some(child) = child {
+                        child.visit(start + ((at as u64) << shift), shift - BITS, from, visit)?;
+                    }
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn visit_rev(
+        &self,
+        start: u64,
+        shift: u32,
+        end: u64,
+        visit: &mut impl FnMut(RowId, &T) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        match self {
+            Self::Leaf(leaf) => {
+                let take = end.saturating_sub(start).min(WIDTH as u64) as usize;
+                for (at, slot) in leaf.slots[..take].iter().enumerate().rev() {
+                    if let Some(value) = slot.get() {
+                        visit(RowId(start + at as u64), value)?;
+                    }
+                }
+            }
+            Self::Inner(inner) => {
+                for (at, child) in inner.children.iter().enumerate().rev() {
+                    let child_start = start + ((at as u64) << shift);
+                    if let Some(child) = child
+                        && child_start < end
+                    {
+                        child.visit_rev(child_start, shift - BITS, end, visit)?;
+                    }
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn nth(&self, start: u64, shift: u32, mut skip: usize) -> Option<RowId> {
+        match self {
+            Self::Leaf(leaf) => leaf
+                .slots
+                .iter()
+                .enumerate()
+                .filter(|(_, slot)| slot.get().is_some())
+                .nth(skip)
+                .map(|(at, _)| RowId(start + at as u64)),
+            Self::Inner(inner) => {
+                for (at, child) in inner.children.iter().enumerate() {
+                    let Some(child) = child else { continue };
+                    let count = child.count();
+                    if skip < count {
+                        return child.nth(start + ((at as u64) << shift), shift - BITS, skip);
+                    }
+                    skip -= count;
+                }
+                None
+            }
+        }
+    }
+}

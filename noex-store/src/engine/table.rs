@@ -1,0 +1,234 @@
+//! One bucket's records and indexes at one version.
+//!
+//! The layout, from the inside out: records stand in the record table by row id, which is the order of insertion; the
+//! primary key and each unique field have a hash index from value to row id, and the record says whether it is the one;
+//! each ordered index is a counted tree of `(key, row)`. Indexes hold no records, so that copying their nodes touches no
+//! reference counts of records. The bench `layout` compares this with others.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::trie::HashTrie;
+use super::{HashState, OrderedIndex, RowId, Rows};
+use crate::bucket::Bucket;
+use crate::bucket::convert::UniqueKey;
+use crate::bucket::definition::{Definition, UniqueRule};
+use crate::bucket::record::{Meta, Record};
+use crate::error::Error;
+
+/// A bucket's state; cloning it is O(indexes) and gives an independent snapshot.
+pub(crate) struct Table<B: Bucket> {
+    rows: Rows<Record<B>>,
+    keys: HashTrie,
+    uniques: Vec<HashTrie>,
+    indexes: Vec<Box<dyn OrderedIndex<B>>>,
+    shared: Arc<Shared<B>>,
+}
+
+/// What all versions of a bucket have in common.
+pub(crate) struct Shared<B: Bucket> {
+    pub(crate) definition: &'static Definition<B>,
+    pub(crate) hash: HashState,
+    /// The field and the last number given, of each automatic number.
+    pub(crate) counters: Vec<(u16, AtomicU64)>,
+}
+
+impl<B: Bucket> Clone for Table<B> {
+    fn clone(&self) -> Self {
+        Self {
+            rows: self.rows.clone(),
+            keys: self.keys.clone(),
+            uniques: self.uniques.clone(),
+            indexes: self.indexes.iter().map(|index| index.boxed_clone()).collect(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<B: Bucket> Table<B> {
+    pub(crate) fn new(hash: HashState) -> Self {
+        let definition = B::definition();
+        let counters = definition.counters.iter().map(|counter| (counter.field, AtomicU64::new(0))).collect();
+        Self {
+            rows: Rows::starting_at(0),
+            keys: HashTrie::default(),
+            uniques: definition.uniques.iter().map(|_| HashTrie::default()).collect(),
+            indexes: definition.indexes.iter().map(|make| make()).collect(),
+            shared: Arc::new(Shared { definition, hash, counters }),
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared<B>> {
+        &self.shared
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn rows(&self) -> &Rows<Record<B>> {
+        &self.rows
+    }
+
+    pub(crate) fn index(&self, number: usize) -> Option<&dyn OrderedIndex<B>> {
+        self.indexes.get(number).map(AsRef::as_ref)
+    }
+
+    /// The record of a key. Expected O(log n) with sixteen children a node; no allocation.
+    #[inline]
+    pub(crate) fn get<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Option<&Record<B>> {
+        let mut found = None;
+        self.keys.find(self.shared.hash.hash(key), |row| match self.rows.get(row) {
+            Some(record) if key.matches(record.value().key()) => {
+                found = Some(record);
+                true
+            }
+            _ => false,
+        });
+        found
+    }
+
+    /// The record that has a value in a unique field. As [`Table::get`].
+    pub(crate) fn by_unique(
+        &self,
+        unique: usize,
+        hash: u64,
+        matches: impl Fn(&B) -> bool,
+    ) -> Option<&Record<B>> {
+        let mut found = None;
+        self.uniques.get(unique)?.find(hash, |row| match self.rows.get(row) {
+            Some(record) if matches(record.value()) => {
+                found = Some(record);
+                true
+            }
+            _ => false,
+        });
+        found
+    }
+
+    /// Adds a record, or says which rule over several records it breaks; then the table is as before.
+    pub(crate) fn insert(
+        &mut self,
+        value: B,
+        now: u64,
+        expires_at: Option<NonZeroU64>,
+    ) -> Result<Record<B>, Error> {
+        let key_hash = self.shared.hash.hash(value.key());
+        if self.get(value.key()).is_some() {
+            return Err(Error::DuplicateKey { bucket: B::NAME, key: format!("{:?}", value.key()) });
+        }
+        self.check_uniques(&value, None)?;
+        let meta = Meta { row: self.rows.next(), version: 1, created_at: now, updated_at: now, expires_at };
+        let record = Record::new(value, meta);
+        let row = self.rows.push(record.clone());
+        self.keys.insert(key_hash, row);
+        for (unique, trie) in self.shared.definition.uniques.iter().zip(&mut self.uniques) {
+            if let Some(hash) = unique.hash(record.value(), &self.shared.hash) {
+                trie.insert(hash, row);
+            }
+        }
+        for index in &mut self.indexes {
+            index.insert(record.value(), row);
+        }
+        Ok(record)
+    }
+
+    /// Puts another value in the place of a record of this table, or says which rule it breaks; then the table is as before.
+    pub(crate) fn replace(&mut self, old: &Record<B>, value: B, now: u64) -> Result<Record<B>, Error> {
+        if value.key() != old.key() {
+            return Err(Error::KeyChanged {
+                bucket: B::NAME,
+                from: format!("{:?}", old.key()),
+                to: format!("{:?}", value.key()),
+            });
+        }
+        let row = old.meta().row;
+        self.check_uniques(&value, Some(row))?;
+        let meta = Meta { version: old.version() + 1, updated_at: now, ..*old.meta() };
+        let record = Record::new(value, meta);
+        self.rows.replace(row, record.clone());
+        let (old, new) = (old.value(), record.value());
+        for (unique, trie) in self.shared.definition.uniques.iter().zip(&mut self.uniques) {
+            if unique.same(old, new) {
+                continue;
+            }
+            if let Some(hash) = unique.hash(old, &self.shared.hash) {
+                trie.remove(hash, row);
+            }
+            if let Some(hash) = unique.hash(new, &self.shared.hash) {
+                trie.insert(hash, row);
+            }
+        }
+        for index in &mut self.indexes {
+            if !index.same(old, new) {
+                index.remove(old, row);
+                index.insert(new, row);
+            }
+        }
+        Ok(record)
+    }
+
+    /// Removes a record of this table.
+    pub(crate) fn remove(&mut self, record: &Record<B>) {
+        let row = record.meta().row;
+        let value = record.value();
+        self.rows.remove(row);
+        self.keys.remove(self.shared.hash.hash(value.key()), row);
+        for (unique, trie) in self.shared.definition.uniques.iter().zip(&mut self.uniques) {
+            if let Some(hash) = unique.hash(value, &self.shared.hash) {
+                trie.remove(hash, row);
+            }
+        }
+        for index in &mut self.indexes {
+            index.remove(value, row);
+        }
+    }
+
+    /// Removes all records; row ids go on.
+    pub(crate) fn clear(&mut self) {
+        self.rows = Rows::starting_at(self.rows.next().0);
+        self.keys = HashTrie::default();
+        self.uniques.fill(HashTrie::default());
+        for index in &mut self.indexes {
+            *index = index.boxed_empty();
+        }
+    }
+
+    fn check_uniques(&self, value: &B, own: Option<RowId>) -> Result<(), Error> {
+        for (unique, trie) in self.shared.definition.uniques.iter().zip(&self.uniques) {
+            self.check_unique(*unique, trie, value, own)?;
+        }
+        Ok(())
+    }
+
+    fn check_unique(
+        &self,
+        unique: &dyn UniqueRule<B>,
+        trie: &HashTrie,
+        value: &B,
+        own: Option<RowId>,
+    ) -> Result<(), Error> {
+        let Some(hash) = unique.hash(value, &self.shared.hash) else { return Ok(()) };
+        let taken = trie.find(hash, |row| {
+            Some(row) != own && self.rows.get(row).is_some_and(|other| unique.same(other.value(), value))
+        });
+        match taken {
+            None => Ok(()),
+            Some(_) => Err(Error::UniqueConstraint {
+                bucket: B::NAME,
+                field: B::schema().fields.get(usize::from(unique.field())).map_or("", |field| field.name),
+                value: unique.show(value),
+            }),
+        }
+    }
+
+    /// Makes the counters go on after the numbers that a written record has.
+    pub(crate) fn advance_counters(&self, record: &B) {
+        for (counter, (_, last)) in self.shared.definition.counters.iter().zip(&self.shared.counters) {
+            if let Some(number) = (counter.read)(record) {
+                last.fetch_max(number, Ordering::Relaxed);
+            }
+        }
+    }
+}

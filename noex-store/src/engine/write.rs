@@ -1,0 +1,294 @@
+//! Making and publishing commits: one writer at a time.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+
+use super::commit::{AnyChanges, BucketChanges, ChangeList};
+use super::root::{AnyTable, Entry};
+use super::{Change, Commit, CommitLog, HashState, Hashing, Root, Slot, Table, Version};
+use crate::bucket::Bucket;
+use crate::bucket::record::Record;
+use crate::clock::Clock;
+use crate::error::Error;
+
+/// The current root, the turn to write, and the log.
+pub(crate) struct Engine {
+    root: ArcSwap<Root>,
+    turn: Mutex<Turn>,
+    log: CommitLog,
+    hash: HashState,
+    clock: Arc<dyn Clock>,
+}
+
+/// What belongs to whoever is writing.
+struct Turn {
+    stopped: bool,
+}
+
+impl Engine {
+    pub(crate) fn new(hashing: Hashing, clock: Arc<dyn Clock>, log_capacity: usize) -> Self {
+        Self {
+            root: ArcSwap::from_pointee(Root::empty()),
+            turn: Mutex::new(Turn { stopped: false }),
+            log: CommitLog::new(log_capacity),
+            hash: HashState::new(hashing),
+            clock,
+        }
+    }
+
+    /// The current root for a short read: one atomic load, no reference count. Must not be kept.
+    #[inline]
+    pub(crate) fn load(&self) -> Guard<Arc<Root>> {
+        self.root.load()
+    }
+
+    /// The current root, to be kept.
+    pub(crate) fn load_full(&self) -> Arc<Root> {
+        self.root.load_full()
+    }
+
+    pub(crate) fn log(&self) -> &CommitLog {
+        &self.log
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now_millis()
+    }
+
+    /// Takes the turn, lets `write` make changes, and publishes them as one commit. When `write` fails or panics, nothing
+    /// has happened. A write that changes nothing makes no commit.
+    pub(crate) fn write<T>(
+        &self,
+        bucket: &'static str,
+        write: impl FnOnce(&mut Write) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let _own = OwnTurn::enter(self, bucket)?;
+        let turn = self.turn.lock();
+        if turn.stopped {
+            return Err(Error::Stopped);
+        }
+        let base = self.root.load_full();
+        let now = self.now().max(base.time);
+        let mut work = Write { base, now, edits: SmallVec::new(), slots: None };
+        // The work is on copies: what is half done when the record's code panics goes with them.
+        let (value, next) = catch(bucket, || {
+            let value = write(&mut work)?;
+            Ok((value, work.finish()))
+        })?;
+        if let Some((root, commit)) = next {
+            // The log first: whoever sees the root can read how it came to be.
+            self.log.append(Arc::new(commit));
+            let old = self.root.swap(Arc::new(root));
+            drop(turn);
+            // Frees the nodes that the commit replaced, unless a snapshot holds them; others may write meanwhile.
+            drop(old);
+        }
+        Ok(value)
+    }
+
+    /// Refuses all writes from now on.
+    pub(crate) fn stop(&self) {
+        self.turn.lock().stopped = true;
+    }
+
+    /// Adds the bucket, empty.
+    pub(crate) fn define<B: Bucket>(&self) -> Result<Slot, Error> {
+        self.write(B::NAME, |work| {
+            let slot = work.base.slot(B::NAME);
+            let mut slots = work.base.slots.clone();
+            let entry = Entry { name: B::NAME, table: Some(Arc::new(Table::<B>::new(self.hash.clone()))) };
+            let slot = match slot {
+                None => {
+                    slots.push_back(entry);
+                    Slot(slots.len() - 1)
+                }
+                Some(slot) => {
+                    if slots.get(slot.0).is_some_and(|entry| entry.table.is_some()) {
+                        return Err(Error::BucketAlreadyExists { bucket: B::NAME });
+                    }
+                    slots.set(slot.0, entry);
+                    slot
+                }
+            };
+            work.slots = Some(slots);
+            Ok(slot)
+        })
+    }
+
+    /// Takes the bucket away with all of its records.
+    pub(crate) fn drop_bucket<B: Bucket>(&self) -> Result<(), Error> {
+        self.write(B::NAME, |work| {
+            let slot = work.base.find::<B>()?;
+            let mut slots = work.base.slots.clone();
+            slots.set(slot.0, Entry { name: B::NAME, table: None });
+            work.slots = Some(slots);
+            Ok(())
+        })
+    }
+}
+
+/// A commit in the making: copies of the tables that it changes.
+pub(crate) struct Write {
+    base: Arc<Root>,
+    now: u64,
+    edits: SmallVec<[(Slot, Box<dyn AnyEdit>); 1]>,
+    /// Set when buckets are added or dropped.
+    slots: Option<im::Vector<Entry>>,
+}
+
+/// A table in the making, with what was done to it.
+pub(crate) struct Edit<B: Bucket> {
+    table: Table<B>,
+    changes: ChangeList<B>,
+    now: u64,
+}
+
+/// An [`Edit`], without its type.
+trait AnyEdit {
+    fn as_any(&mut self) -> &mut dyn Any;
+    fn finish(self: Box<Self>) -> Option<(Arc<dyn AnyTable>, Box<dyn AnyChanges>)>;
+}
+
+impl<B: Bucket> AnyEdit for Edit<B> {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn finish(self: Box<Self>) -> Option<(Arc<dyn AnyTable>, Box<dyn AnyChanges>)> {
+        if self.changes.is_empty() {
+            return None;
+        }
+        if !B::definition().counters.is_empty() {
+            self.changes
+                .iter()
+                .filter_map(Change::new)
+                .for_each(|record| self.table.advance_counters(record));
+        }
+        Some((Arc::new(self.table), Box::new(BucketChanges(self.changes))))
+    }
+}
+
+impl Write {
+    /// The bucket's table, to be changed.
+    pub(crate) fn edit<B: Bucket>(&mut self, slot: Slot) -> Result<&mut Edit<B>, Error> {
+        let at = match self.edits.iter().position(|(other, _)| *other == slot) {
+            Some(at) => at,
+            None => {
+                let table = self.base.typed::<B>(slot)?.clone();
+                let edit = Edit { table, changes: SmallVec::new(), now: self.now };
+                self.edits.push((slot, Box::new(edit)));
+                self.edits.len() - 1
+            }
+        };
+        self.edits
+            .get_mut(at)
+            .and_then(|(_, edit)| edit.as_any().downcast_mut())
+            .ok_or(Error::BucketNotDefined { bucket: B::NAME })
+    }
+
+    fn finish(&mut self) -> Option<(Root, Commit)> {
+        let defined = self.slots.is_some();
+        let mut slots = self.slots.take().unwrap_or_else(|| self.base.slots.clone());
+        let mut buckets = SmallVec::new();
+        for (slot, edit) in self.edits.drain(..) {
+            if let Some((table, changes)) = edit.finish()
+                && let Some(entry) = slots.get_mut(slot.0)
+            {
+                entry.table = Some(table);
+                buckets.push(changes);
+            }
+        }
+        if buckets.is_empty() && !defined {
+            return None;
+        }
+        let version: Version = self.base.version.next();
+        let root = Root { version, time: self.now, slots };
+        Some((root, Commit { version, time: self.now, buckets }))
+    }
+}
+
+impl<B: Bucket> Edit<B> {
+    pub(crate) fn table(&self) -> &Table<B> {
+        &self.table
+    }
+
+    pub(crate) fn insert(&mut self, value: B, expires_at: Option<NonZeroU64>) -> Result<Record<B>, Error> {
+        let record = self.table.insert(value, self.now, expires_at)?;
+        self.changes.push(Change::Inserted(record.clone()));
+        Ok(record)
+    }
+
+    pub(crate) fn replace(&mut self, old: &Record<B>, value: B) -> Result<Record<B>, Error> {
+        let new = self.table.replace(old, value, self.now)?;
+        self.changes.push(Change::Updated { old: old.clone(), new: new.clone() });
+        Ok(new)
+    }
+
+    pub(crate) fn remove(&mut self, record: &Record<B>) {
+        self.table.remove(record);
+        self.changes.push(Change::Deleted(record.clone()));
+    }
+
+    pub(crate) fn clear(&mut self) -> usize {
+        let before = self.changes.len();
+        let Self { table, changes, .. } = self;
+        changes.reserve(table.len());
+        let _ = table.rows().visit(super::RowId(0), &mut |_, record| {
+            changes.push(Change::Deleted(record.clone()));
+            std::ops::ControlFlow::Continue(())
+        });
+        table.clear();
+        changes.len() - before
+    }
+}
+
+/// Runs code of the user, and turns its panic into an error.
+pub(crate) fn catch<T>(bucket: &'static str, run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    // What the panic leaves half done is dropped with the closure; nothing of it is shared.
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|panic| Err(Error::Panicked { bucket, message: panic_message(panic.as_ref()) }))
+}
+
+thread_local! {
+    /// The address of the engine in whose turn this thread is, or 0.
+    static IN_TURN: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Marks this thread as the writer, so that a write from within a write (in a validator, an `Ord`, a patch) is refused
+/// instead of waiting for itself.
+struct OwnTurn {
+    outer: usize,
+}
+
+impl OwnTurn {
+    fn enter(engine: &Engine, bucket: &'static str) -> Result<Self, Error> {
+        let own = std::ptr::from_ref(engine).addr();
+        let outer = IN_TURN.get();
+        if outer == own {
+            return Err(Error::NestedWrite { bucket });
+        }
+        IN_TURN.set(own);
+        Ok(Self { outer })
+    }
+}
+
+impl Drop for OwnTurn {
+    fn drop(&mut self) {
+        IN_TURN.set(self.outer);
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}

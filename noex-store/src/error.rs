@@ -1,0 +1,242 @@
+//! The error of every fallible call, and the issues of a failed validation.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// What every fallible call of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// All that can go wrong, one variant for each kind, with its data as fields.
+///
+/// An error always means that nothing was changed: no record, no index entry, no commit. Keys and values are given as
+/// their `Debug` text, because an error outlives the bucket's types.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A bucket of this name is there already.
+    #[error("bucket `{bucket}` is already defined")]
+    BucketAlreadyExists {
+        /// The bucket's name.
+        bucket: &'static str,
+    },
+    /// No bucket of this name is defined, or it was dropped.
+    #[error("bucket `{bucket}` is not defined: name it at the builder, or call `define_bucket`")]
+    BucketNotDefined {
+        /// The bucket's name.
+        bucket: &'static str,
+    },
+    /// The bucket of this name was defined with another Rust type.
+    #[error("bucket `{bucket}` holds `{defined}`, and was asked for as `{asked}`")]
+    SchemaMismatch {
+        /// The bucket's name.
+        bucket: &'static str,
+        /// The type that it was defined with.
+        defined: &'static str,
+        /// The type that it was asked for.
+        asked: &'static str,
+    },
+    /// A record breaks rules of its schema; all of them are listed.
+    #[error("bucket `{bucket}`: {}", Listed(.issues))]
+    Validation {
+        /// The bucket's name.
+        bucket: &'static str,
+        /// Every rule that is broken, in the order of the fields.
+        issues: Vec<ValidationIssue>,
+    },
+    /// A record with this primary key is there already.
+    #[error("bucket `{bucket}` already has a record with the key {key}; `upsert` replaces it")]
+    DuplicateKey {
+        /// The bucket's name.
+        bucket: &'static str,
+        /// The key.
+        key: String,
+    },
+    /// Another record has this value in a unique field.
+    #[error("bucket `{bucket}`: another record has {value} in the unique field `{field}`")]
+    UniqueConstraint {
+        /// The bucket's name.
+        bucket: &'static str,
+        /// The field's stored name.
+        field: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// No record has this key.
+    #[error("bucket `{bucket}` has no record with the key {key}")]
+    NotFound {
+        /// The bucket's name.
+        bucket: &'static str,
+        /// The key.
+        key: String,
+    },
+    /// A change would have given a record another primary key.
+    #[error(
+        "bucket `{bucket}`: the key of a record cannot change (from {from} to {to}); delete and insert instead"
+    )]
+    KeyChanged {
+        /// The bucket's name.
+        bucket: &'static str,
+        /// The record's key.
+        from: String,
+        /// The key that the change would have given it.
+        to: String,
+    },
+    /// A row of a batch failed, and with it the batch.
+    #[error("row {row} of the batch: {error}")]
+    Batch {
+        /// The row's number in the batch, from 0.
+        row: usize,
+        /// What is wrong with it.
+        #[source]
+        error: Box<Self>,
+    },
+    /// An automatic number does not fit its field's type any more.
+    #[error("bucket `{bucket}`: the next automatic number {next} does not fit the field `{field}`")]
+    AutoIncrementExhausted {
+        /// The bucket's name.
+        bucket: &'static str,
+        /// The field's stored name.
+        field: &'static str,
+        /// The number that would have been next.
+        next: u64,
+    },
+    /// A cursor is not one of this query's, or is not a cursor at all.
+    #[error("the cursor cannot be used: {reason}")]
+    InvalidCursor {
+        /// Why not.
+        reason: CursorFault,
+    },
+    /// Code of the record's type (its `Ord`, `Eq`, `Hash`, `Clone`, or a validator) panicked during a write.
+    #[error("bucket `{bucket}`: a write was given up because the record's code panicked: {message}")]
+    Panicked {
+        /// The bucket's name.
+        bucket: &'static str,
+        /// The panic's message, where it was text.
+        message: String,
+    },
+    /// The record's code (a validator, an `Ord`, a patch) wrote to the store in the middle of a write to it.
+    #[error("bucket `{bucket}`: the store cannot be written from within a write to it")]
+    NestedWrite {
+        /// The bucket that the inner write was for.
+        bucket: &'static str,
+    },
+    /// The store was stopped; it can still be read.
+    #[error("the store is stopped: it can be read, not written")]
+    Stopped,
+}
+
+/// Why a cursor was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CursorFault {
+    /// The text is no cursor.
+    Malformed,
+    /// The cursor comes from a query with another bucket, filter or order.
+    OtherQuery,
+    /// The values in the cursor are not of the types of this query's order.
+    OtherTypes,
+}
+
+impl fmt::Display for CursorFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "its text is malformed",
+            Self::OtherQuery => "it belongs to a query with another bucket, filter or order",
+            Self::OtherTypes => "its values are not of the types that this query orders by",
+        })
+    }
+}
+
+/// One broken rule of one field.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct ValidationIssue {
+    /// The path of the value, in stored names: `age`, `tags[2]`, `address.zip`. Empty for a rule of the whole record.
+    pub field: Cow<'static, str>,
+    /// Which rule.
+    pub code: IssueCode,
+    /// What is wrong, for people.
+    pub message: String,
+    /// The value, as its `Debug` text.
+    pub value: Option<String>,
+}
+
+impl fmt::Display for ValidationIssue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.field.is_empty() {
+            write!(f, "{} ({})", self.message, self.code)
+        } else {
+            write!(f, "`{}` {} ({})", self.field, self.message, self.code)
+        }
+    }
+}
+
+/// The kinds of broken rules. Serialises as the lower-case text that `Display` gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum IssueCode {
+    /// A required field has no value.
+    Required,
+    /// The value is not of the field's type, or is a number that is not finite.
+    Type,
+    /// The value is not one of those that are allowed.
+    #[serde(rename = "enum")]
+    OneOf,
+    /// The value is below the minimum.
+    Min,
+    /// The value is above the maximum.
+    Max,
+    /// The text or the collection is too short.
+    MinLength,
+    /// The text or the collection is too long.
+    MaxLength,
+    /// The text does not match the pattern.
+    Pattern,
+    /// The text is not of the format.
+    Format,
+    /// A check of the user's own refused the value.
+    Custom,
+    /// The input has a field that the schema does not know.
+    Unknown,
+}
+
+impl IssueCode {
+    /// The code as text: `required`, `type`, `enum`, `min`, `max`, `min_length`, `max_length`, `pattern`, `format`,
+    /// `custom`, `unknown`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::Type => "type",
+            Self::OneOf => "enum",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::MinLength => "min_length",
+            Self::MaxLength => "max_length",
+            Self::Pattern => "pattern",
+            Self::Format => "format",
+            Self::Custom => "custom",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for IssueCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+struct Listed<'a>(&'a [ValidationIssue]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, issue) in self.0.iter().enumerate() {
+            if number > 0 {
+                f.write_str("; ")?;
+            }
+            issue.fmt(f)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,197 @@
+//! Typed questions: filters, the planner that finds an index for them, orders, pages and aggregates.
+
+mod access;
+pub(crate) mod aggregate;
+pub(crate) mod execute;
+pub(crate) mod explain;
+pub(crate) mod leaf;
+pub(crate) mod order;
+pub(crate) mod page;
+mod plan;
+pub(crate) mod select;
+
+use std::fmt;
+use std::ops::Not;
+use std::sync::Arc;
+
+use crate::bucket::Bucket;
+use leaf::Leaf;
+
+/// A condition on the records of a bucket, built from field tokens: `User::AGE.ge(18).and(User::ROLE.eq(Role::Admin))`.
+///
+/// Filters are values: they can be cloned (O(1) for each condition), kept, and joined at run time. `Debug` shows them in
+/// words. Each condition is true or false, also for a `None`: `!f` passes exactly the records that `f` does not.
+pub struct Filter<B> {
+    pub(crate) node: Node<B>,
+}
+
+pub(crate) enum Node<B> {
+    Const(bool),
+    Leaf(Arc<dyn Leaf<B>>),
+    All(Vec<Node<B>>),
+    Any(Vec<Node<B>>),
+    Not(Box<Node<B>>),
+}
+
+impl<B: Bucket> Filter<B> {
+    pub(crate) fn leaf(leaf: impl Leaf<B> + 'static) -> Self {
+        Self { node: Node::Leaf(Arc::new(leaf)) }
+    }
+
+    /// Passes every record: where a chain of conditions starts.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { node: Node::Const(true) }
+    }
+
+    /// Passes no record.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { node: Node::Const(false) }
+    }
+
+    /// Both hold.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let node = match (self.node, other.node) {
+            (Node::Const(true), node) | (node, Node::Const(true)) => node,
+            (Node::All(mut nodes), Node::All(more)) => {
+                nodes.extend(more);
+                Node::All(nodes)
+            }
+            (Node::All(mut nodes), node) => {
+                nodes.push(node);
+                Node::All(nodes)
+            }
+            (node, other) => Node::All(vec![node, other]),
+        };
+        Self { node }
+    }
+
+    /// At least one holds.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let node = match (self.node, other.node) {
+            (Node::Const(false), node) | (node, Node::Const(false)) => node,
+            (Node::Any(mut nodes), Node::Any(more)) => {
+                nodes.extend(more);
+                Node::Any(nodes)
+            }
+            (Node::Any(mut nodes), node) => {
+                nodes.push(node);
+                Node::Any(nodes)
+            }
+            (node, other) => Node::Any(vec![node, other]),
+        };
+        Self { node }
+    }
+
+    /// All of them hold; with none, every record passes.
+    #[must_use]
+    pub fn all_of(filters: impl IntoIterator<Item = Self>) -> Self {
+        filters.into_iter().fold(Self::all(), Self::and)
+    }
+
+    /// At least one of them holds; with none, no record passes.
+    #[must_use]
+    pub fn any_of(filters: impl IntoIterator<Item = Self>) -> Self {
+        filters.into_iter().fold(Self::none(), Self::or)
+    }
+
+    /// Whether a value passes. O(conditions).
+    #[must_use]
+    pub fn matches(&self, value: &B) -> bool {
+        self.node.test(value)
+    }
+}
+
+impl<B> Not for Filter<B> {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        let node = match self.node {
+            Node::Const(value) => Node::Const(!value),
+            Node::Not(node) => *node,
+            node => Node::Not(Box::new(node)),
+        };
+        Self { node }
+    }
+}
+
+impl<B> Clone for Filter<B> {
+    fn clone(&self) -> Self {
+        Self { node: self.node.clone() }
+    }
+}
+
+impl<B: Bucket> fmt::Debug for Filter<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.node.describe(f)
+    }
+}
+
+impl<B: Bucket> fmt::Display for Filter<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.node.describe(f)
+    }
+}
+
+impl<B> Clone for Node<B> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Const(value) => Self::Const(*value),
+            Self::Leaf(leaf) => Self::Leaf(Arc::clone(leaf)),
+            Self::All(nodes) => Self::All(nodes.clone()),
+            Self::Any(nodes) => Self::Any(nodes.clone()),
+            Self::Not(node) => Self::Not(node.clone()),
+        }
+    }
+}
+
+impl<B: Bucket> Node<B> {
+    pub(crate) fn test(&self, value: &B) -> bool {
+        match self {
+            Self::Const(passes) => *passes,
+            Self::Leaf(leaf) => leaf.test(value),
+            Self::All(nodes) => nodes.iter().all(|node| node.test(value)),
+            Self::Any(nodes) => nodes.iter().any(|node| node.test(value)),
+            Self::Not(node) => !node.test(value),
+        }
+    }
+
+    pub(crate) fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Const(true) => f.write_str("everything"),
+            Self::Const(false) => f.write_str("nothing"),
+            Self::Leaf(leaf) => leaf.describe(field_name::<B>(leaf.field()), f),
+            Self::All(nodes) => Self::join(nodes, " and ", f),
+            Self::Any(nodes) => Self::join(nodes, " or ", f),
+            Self::Not(node) => {
+                f.write_str("not (")?;
+                node.describe(f)?;
+                f.write_str(")")
+            }
+        }
+    }
+
+    fn join(nodes: &[Self], word: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, node) in nodes.iter().enumerate() {
+            if number > 0 {
+                f.write_str(word)?;
+            }
+            let nested = matches!(node, Self::All(_) | Self::Any(_));
+            if nested {
+                f.write_str("(")?;
+            }
+            node.describe(f)?;
+            if nested {
+                f.write_str(")")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn field_name<B: Bucket>(number: u16) -> &'static str {
+    B::schema().fields.get(usize::from(number)).map_or("", |field| field.name)
+}

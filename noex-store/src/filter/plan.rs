@@ -1,0 +1,263 @@
+//! The planner: which way in is cheapest, and in which order the rows then come.
+//!
+//! Ranges of ranks are exact, so the planner does not estimate how many entries a range has: it knows. Costs are in
+//! visits of an index entry; the constants are what the bench `layout` showed, rounded.
+
+use super::Node;
+use super::access::{self, IndexRanges, Lookup};
+use super::order::OrderKey;
+use crate::bucket::Bucket;
+use crate::engine::{RowId, Table};
+
+/// What fetching a record and testing it costs, in visits of an index entry.
+const FETCH: usize = 8;
+/// What putting a row into order costs.
+const SORT: usize = 3;
+/// Below this, a query is served by the first way that fits: choosing costs more than it saves.
+const SMALL: usize = 64;
+
+/// A question, with its parts borrowed from whoever asks.
+pub(crate) struct Query<'q, B> {
+    pub(crate) filter: &'q Node<B>,
+    /// Empty: the order of insertion.
+    pub(crate) order: &'q [OrderKey<B>],
+    pub(crate) limit: Option<usize>,
+    pub(crate) offset: usize,
+}
+
+/// How a question is answered.
+pub(crate) struct Plan<'q, B> {
+    pub(crate) access: Access<'q>,
+    pub(crate) order: Order,
+    /// Conditions that each record is tested for.
+    pub(crate) residual: Vec<&'q Node<B>>,
+}
+
+/// Where candidate rows come from.
+pub(crate) enum Access<'q> {
+    /// Nothing can pass.
+    Nothing,
+    /// Rows that were found by hash.
+    Lookup(Lookup),
+    /// Ranges of an index.
+    Index(IndexRanges<'q>),
+    /// Rows that are in ranges of both indexes.
+    Both(IndexRanges<'q>, IndexRanges<'q>),
+    /// Rows that one of several ways in gives.
+    Union(Vec<Branch<'q>>),
+    /// All of an index, because of its order.
+    IndexOrder(usize),
+    /// All records.
+    Scan,
+}
+
+/// One way in of a union.
+pub(crate) enum Branch<'q> {
+    Lookup(Lookup),
+    Index(IndexRanges<'q>),
+}
+
+/// How the order of the result comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The rows come in the order that was asked for: that of insertion.
+    Insertion,
+    /// The rows are put into the order of insertion.
+    SortRows,
+    /// The rows come in the order of the index, forwards or backwards.
+    Index { desc: bool },
+    /// The records are sorted.
+    Sort,
+}
+
+impl<'q, B: Bucket> Plan<'q, B> {
+    pub(crate) fn new(table: &Table<B>, query: &Query<'q, B>) -> Self {
+        let mut conjuncts = Vec::new();
+        if !flatten(query.filter, &mut conjuncts) {
+            return Self { access: Access::Nothing, order: Order::Insertion, residual: Vec::new() };
+        }
+        let wanted = query.limit.map(|limit| limit.saturating_add(query.offset));
+
+        if let Some(lookup) = access::lookup(table, &conjuncts) {
+            let residual = rest(&conjuncts, &[lookup.used]);
+            let order = if query.order.is_empty() { Order::Insertion } else { Order::Sort };
+            return Self { access: Access::Lookup(lookup), order, residual };
+        }
+
+        let mut candidates = access::candidates(table, &conjuncts);
+        // Ties go to the index that stands for more conditions.
+        candidates.sort_by_key(|candidate| (candidate.len(), usize::MAX - candidate.used.len()));
+        let in_order = candidates.iter().position(|candidate| served(candidate, query.order).is_some());
+        let total = table.len();
+
+        if candidates.is_empty() {
+            if let Some(branches) = union(table, &conjuncts, total) {
+                let order = if query.order.is_empty() { Order::SortRows } else { Order::Sort };
+                return Self { access: Access::Union(branches), order, residual: conjuncts };
+            }
+            let (access, order) = Self::everything(query.order);
+            return Self { access, order, residual: conjuncts };
+        }
+
+        // A limit may make the walk along the wanted order cheaper than fetching and sorting all that passes.
+        let best = candidates[0].len();
+        if let Some(wanted) = wanted
+            && best > SMALL
+            && in_order != Some(0)
+            && !(query.order.is_empty() && candidates[0].in_row_order)
+        {
+            let walk = wanted.saturating_mul(total) / best.max(1);
+            let walk = walk.saturating_add(wanted).saturating_mul(FETCH);
+            let gather = best.saturating_mul(FETCH + SORT);
+            let (access, order) = Self::everything(query.order);
+            if walk < gather && order != Order::Sort {
+                return Self { access, order, residual: conjuncts };
+            }
+        }
+
+        let chosen = match in_order {
+            // Nearly as few entries, and no sort.
+            Some(at) if candidates[at].len() <= best.saturating_mul(2).max(SMALL) => at,
+            _ => 0,
+        };
+        let first = candidates.swap_remove(chosen);
+        let order = match served(&first, query.order) {
+            Some(order) => order,
+            None if query.order.is_empty() => Order::SortRows,
+            None => Order::Sort,
+        };
+        if order == Order::Sort || query.order.is_empty() {
+            candidates.sort_by_key(IndexRanges::len);
+            let partner = candidates.iter().position(|other| {
+                other.used.iter().any(|used| !first.used.contains(used))
+                    && first.len() > SMALL
+                    && both_wins(first.len(), other.len(), total)
+            });
+            if let Some(at) = partner {
+                let second = candidates.swap_remove(at);
+                let used: Vec<usize> = first.used.iter().chain(&second.used).copied().collect();
+                let residual = rest(&conjuncts, &used);
+                let order = if query.order.is_empty() { Order::Insertion } else { Order::Sort };
+                return Self { access: Access::Both(first, second), order, residual };
+            }
+        }
+        let residual = rest(&conjuncts, &first.used);
+        Self { access: Access::Index(first), order, residual }
+    }
+
+    /// All records, in the wanted order if an index has it.
+    fn everything(order: &[OrderKey<B>]) -> (Access<'q>, Order) {
+        if order.is_empty() {
+            return (Access::Scan, Order::Insertion);
+        }
+        let index = B::schema().indexes.iter().position(|index| {
+            !index.each
+                && same_fields(index.fields, order)
+                && order.iter().all(|key| key.desc == order[0].desc)
+        });
+        match index {
+            Some(index) => (Access::IndexOrder(index), Order::Index { desc: order[0].desc }),
+            None => (Access::Scan, Order::Sort),
+        }
+    }
+
+    /// The number of index entries or records that are looked at, if nothing ends the query early.
+    pub(crate) fn expected(&self, table: &Table<B>) -> usize {
+        match &self.access {
+            Access::Nothing => 0,
+            Access::Lookup(lookup) => lookup.rows.len(),
+            Access::Index(ranges) => ranges.len(),
+            Access::Both(a, b) => (a.len() as u128 * b.len() as u128 / table.len().max(1) as u128) as usize,
+            Access::Union(branches) => branches.iter().map(Branch::len).sum(),
+            Access::IndexOrder(_) | Access::Scan => table.len(),
+        }
+    }
+
+    /// The number of results, where it is known without a look at any record.
+    pub(crate) fn exact_count(&self, table: &Table<B>) -> Option<usize> {
+        if !self.residual.is_empty() {
+            return None;
+        }
+        match &self.access {
+            Access::Nothing | Access::Lookup(_) | Access::Index(_) | Access::Scan => {
+                Some(self.expected(table))
+            }
+            Access::IndexOrder(_) => Some(table.len()),
+            Access::Both(..) | Access::Union(_) => None,
+        }
+    }
+}
+
+impl Branch<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Lookup(lookup) => lookup.rows.len(),
+            Self::Index(ranges) => ranges.len(),
+        }
+    }
+}
+
+/// Collects the conditions that must all hold; `false` if nothing can pass.
+fn flatten<'q, B>(node: &'q Node<B>, into: &mut Vec<&'q Node<B>>) -> bool {
+    match node {
+        Node::Const(passes) => *passes,
+        Node::All(nodes) => nodes.iter().all(|node| flatten(node, into)),
+        node => {
+            into.push(node);
+            true
+        }
+    }
+}
+
+fn rest<'q, B>(conjuncts: &[&'q Node<B>], used: &[usize]) -> Vec<&'q Node<B>> {
+    conjuncts.iter().enumerate().filter(|(at, _)| !used.contains(at)).map(|(_, node)| *node).collect()
+}
+
+fn same_fields<B>(fields: &[u16], order: &[OrderKey<B>]) -> bool {
+    fields.len() == order.len() && fields.iter().zip(order).all(|(field, key)| *field == key.field)
+}
+
+/// The order in which ranges of an index come, if it is the wanted one.
+fn served<B: Bucket>(ranges: &IndexRanges<'_>, order: &[OrderKey<B>]) -> Option<Order> {
+    let schema = B::schema().indexes.get(ranges.index)?;
+    if order.is_empty() {
+        return ranges.in_row_order.then_some(Order::Insertion);
+    }
+    // Parts of the key that are the same in all entries do not matter; all others must be asked for, in one direction.
+    let free = schema.fields.get(ranges.fixed.len()..)?;
+    (!schema.each && same_fields(free, order) && order.iter().all(|key| key.desc == order[0].desc))
+        .then(|| Order::Index { desc: order[0].desc })
+}
+
+/// Whether reading two indexes and fetching what is in both beats fetching what is in the first.
+fn both_wins(first: usize, second: usize, total: usize) -> bool {
+    let in_both = (first as u128 * second as u128 / total.max(1) as u128) as usize;
+    let both = (first + second).saturating_mul(1 + SORT).saturating_add(in_both.saturating_mul(FETCH));
+    both < first.saturating_mul(FETCH)
+}
+
+/// The ways into the branches of a disjunction, if every branch has one and together they are few.
+fn union<'q, B: Bucket>(
+    table: &Table<B>,
+    conjuncts: &[&'q Node<B>],
+    total: usize,
+) -> Option<Vec<Branch<'q>>> {
+    let best = conjuncts.iter().filter_map(|node| {
+        let Node::Any(branches) = node else { return None };
+        branches.iter().map(|branch| branch_of(table, branch)).collect::<Option<Vec<_>>>()
+    });
+    let best = best.min_by_key(|branches| branches.iter().map(Branch::len).sum::<usize>())?;
+    let rows: usize = best.iter().map(Branch::len).sum();
+    (rows <= SMALL || rows.saturating_mul(FETCH + SORT) < total.saturating_mul(FETCH)).then_some(best)
+}
+
+fn branch_of<'q, B: Bucket>(table: &Table<B>, node: &'q Node<B>) -> Option<Branch<'q>> {
+    let mut conjuncts = Vec::new();
+    if !flatten(node, &mut conjuncts) {
+        return Some(Branch::Lookup(Lookup { field: 0, key: true, used: 0, rows: Vec::<RowId>::new() }));
+    }
+    if let Some(lookup) = access::lookup(table, &conjuncts) {
+        return Some(Branch::Lookup(lookup));
+    }
+    access::candidates(table, &conjuncts).into_iter().min_by_key(IndexRanges::len).map(Branch::Index)
+}

@@ -1,0 +1,311 @@
+//! A question in the making: filter, order, limit, offset, and the ways to ask it.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::vec;
+
+use super::aggregate::{self, GroupBy, Groups, Summable};
+use super::execute::{Position, count, execute, unordered};
+use super::explain::Explanation;
+use super::order::{OrderBy, OrderKey};
+use super::page::{PageRequest, paginate};
+use super::plan::Query;
+use super::{Filter, Node};
+use crate::bucket::Bucket;
+use crate::bucket::field::{Field, OrderedValue};
+use crate::bucket::record::Record;
+use crate::engine::Table;
+use crate::store::Reader;
+
+/// A question about the records of a bucket: made by [`Reader::filter`] and [`Reader::order_by`], asked by
+/// [`collect`](Self::collect) and the others. Building it costs nothing; each asking looks at the state of that moment.
+///
+/// Without `order_by` the records come in the order of insertion. The planner picks the index; [`explain`](Self::explain)
+/// tells which.
+#[must_use = "a question does nothing until it is asked: `collect()`, `count()`, …"]
+pub struct Select<'r, B: Bucket> {
+    reader: &'r Reader<B>,
+    filter: Filter<B>,
+    order: Vec<OrderKey<B>>,
+    limit: Option<usize>,
+    offset: usize,
+}
+
+impl<B: Bucket> Clone for Select<'_, B> {
+    fn clone(&self) -> Self {
+        Self {
+            reader: self.reader,
+            filter: self.filter.clone(),
+            order: self.order.clone(),
+            limit: self.limit,
+            offset: self.offset,
+        }
+    }
+}
+
+impl<B: Bucket> fmt::Debug for Select<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Select")
+            .field("bucket", &B::NAME)
+            .field("filter", &self.filter)
+            .field("order", &self.order)
+            .field("limit", &self.limit)
+            .field("offset", &self.offset)
+            .finish()
+    }
+}
+
+impl<'r, B: Bucket> Select<'r, B> {
+    pub(crate) fn new(reader: &'r Reader<B>, filter: Filter<B>) -> Self {
+        Self { reader, filter, order: Vec::new(), limit: None, offset: 0 }
+    }
+
+    /// Adds a condition that must hold too.
+    pub fn filter(mut self, filter: Filter<B>) -> Self {
+        self.filter = self.filter.and(filter);
+        self
+    }
+
+    /// Orders by one key, or by several as a tuple: the most significant first. Ties stay in the order of insertion.
+    /// Replaces an order that was given before. O(n log n), or the order of an index.
+    pub fn order_by(mut self, order: impl OrderBy<B>) -> Self {
+        self.order = order.into_keys();
+        self
+    }
+
+    /// At most so many records.
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Leaves out so many records at the front. Costs a walk over them, unless no condition has to be tested: prefer
+    /// [`paginate`](Self::paginate).
+    pub fn offset(mut self, offset: usize) -> Self {
+        self.offset = offset;
+        self
+    }
+
+    fn query(&self) -> Query<'_, B> {
+        Query { filter: &self.filter.node, order: &self.order, limit: self.limit, offset: self.offset }
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Table<B>, &Query<'_, B>) -> T) -> Option<T> {
+        self.reader.with(|table| read(table, &self.query()))
+    }
+
+    /// The records. O(entries of the access path), one allocation, and a reference count for each record.
+    #[must_use]
+    pub fn collect(&self) -> Vec<Record<B>> {
+        let mut records = Vec::new();
+        self.read(|table, query| {
+            execute(table, query, None, &mut |record| {
+                records.push(record.clone());
+                ControlFlow::Continue(())
+            });
+        });
+        records
+    }
+
+    /// The records one by one, all of the same commit. They are fetched in growing batches, so that leaving early is cheap.
+    pub fn iter(&self) -> Records<B> {
+        Records {
+            reader: self.reader.snapshot(),
+            filter: self.filter.clone(),
+            order: self.order.clone(),
+            left: self.limit.unwrap_or(usize::MAX),
+            offset: self.offset,
+            after: None,
+            batch: 16,
+            buffer: Vec::new().into_iter(),
+            done: false,
+        }
+    }
+
+    /// The first record.
+    #[must_use]
+    pub fn first(&self) -> Option<Record<B>> {
+        let mut found = None;
+        self.read(|table, query| {
+            let limit = Some(query.limit.unwrap_or(1).min(1));
+            let query = Query { filter: query.filter, order: query.order, limit, offset: query.offset };
+            execute(table, &query, None, &mut |record| {
+                found = Some(record.clone());
+                ControlFlow::Break(())
+            });
+        });
+        found
+    }
+
+    /// The number of records. O(log n) where ranges of an index hold exactly what passes, however many they are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.read(|table, query| count(table, query)).unwrap_or_default()
+    }
+
+    /// Whether there is any record. Stops at the first.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        let mut found = false;
+        self.read(|table, query| {
+            let query = Query {
+                filter: query.filter,
+                order: &[],
+                limit: Some(query.limit.unwrap_or(1).min(1)),
+                offset: query.offset,
+            };
+            execute(table, &query, None, &mut |_| {
+                found = true;
+                ControlFlow::Break(())
+            });
+        });
+        found
+    }
+
+    /// One page, with the cursor of the next. A seek: O(log n + page), whatever lies before it, where the order is that of
+    /// insertion or of an index; otherwise each page sorts what passes.
+    ///
+    /// A limit of the question is one over all pages; its offset is left out once, before the first.
+    ///
+    /// # Errors
+    /// With [`Page::after`](super::page::Page::after) the result is a `Result`: [`Error::InvalidCursor`](crate::Error)
+    /// for a cursor of another question.
+    pub fn paginate<P: PageRequest>(&self, page: P) -> P::Output<B> {
+        let mut page = Some(page);
+        let mut run = |table: Option<&Table<B>>| {
+            page.take().map(|page| paginate(table, &self.query(), &self.filter, page))
+        };
+        let found = self.reader.with(|table| run(Some(table))).flatten();
+        // The page is still there when the bucket is not defined.
+        match found.or_else(|| run(None)) {
+            Some(output) => output,
+            None => P::output(Err(crate::Error::BucketNotDefined { bucket: B::NAME })),
+        }
+    }
+
+    /// The sum of a field, 0 for none. Integers widen to 128 bits and floats to `f64`, so nothing overflows; floats are
+    /// summed with compensation. `None`s are passed over.
+    #[must_use]
+    pub fn sum<T: Summable, P>(&self, field: Field<B, T, P>) -> T::Sum {
+        self.read(|table, query| aggregate::sum(table, query, field)).unwrap_or_default()
+    }
+
+    /// The mean of a field, of those records that have a value; `None` if there are none.
+    #[must_use]
+    pub fn avg<T: Summable, P>(&self, field: Field<B, T, P>) -> Option<f64> {
+        self.read(|table, query| aggregate::avg(table, query, field)).flatten()
+    }
+
+    /// The least value of a field. O(log n) where an index has the field's order.
+    #[must_use]
+    pub fn min<T: OrderedValue + Clone, P>(&self, field: Field<B, T, P>) -> Option<T> {
+        self.read(|table, query| aggregate::end(table, query, field, false)).flatten()
+    }
+
+    /// The greatest value of a field. O(log n) where an index has the field's order.
+    #[must_use]
+    pub fn max<T: OrderedValue + Clone, P>(&self, field: Field<B, T, P>) -> Option<T> {
+        self.read(|table, query| aggregate::end(table, query, field, true)).flatten()
+    }
+
+    /// The records by groups of a field, or of a tuple of fields.
+    pub fn group_by<G: GroupBy<B>>(self, by: G) -> Groups<'r, B, G> {
+        Groups { select: self, by }
+    }
+
+    /// How the question is answered: which index, how many entries, what is tested, whether it sorts. Plans, and does not
+    /// run.
+    #[must_use]
+    pub fn explain(&self) -> Explanation {
+        self.read(|table, query| Explanation::new(table, query))
+            .unwrap_or_else(|| Explanation::nothing(B::NAME))
+    }
+
+    pub(crate) fn visit_unordered(&self, visit: &mut dyn FnMut(&Record<B>) -> ControlFlow<()>) {
+        self.read(|table, query| unordered(table, query, visit));
+    }
+}
+
+impl<B: Bucket> IntoIterator for Select<'_, B> {
+    type Item = Record<B>;
+    type IntoIter = Records<B>;
+
+    fn into_iter(self) -> Records<B> {
+        self.iter()
+    }
+}
+
+impl<B: Bucket> IntoIterator for &Select<'_, B> {
+    type Item = Record<B>;
+    type IntoIter = Records<B>;
+
+    fn into_iter(self) -> Records<B> {
+        self.iter()
+    }
+}
+
+/// The records of a question, one by one: made by [`Select::iter`]. Holds the snapshot that it reads.
+pub struct Records<B: Bucket> {
+    reader: Reader<B>,
+    filter: Filter<B>,
+    order: Vec<OrderKey<B>>,
+    /// How many records the question's limit still allows to be fetched.
+    left: usize,
+    offset: usize,
+    after: Option<Position>,
+    batch: usize,
+    buffer: vec::IntoIter<Record<B>>,
+    done: bool,
+}
+
+impl<B: Bucket> Records<B> {
+    fn fetch(&mut self) {
+        let wanted = self.batch.min(self.left);
+        let node: &Node<B> = &self.filter.node;
+        let query = Query { filter: node, order: &self.order, limit: Some(wanted), offset: self.offset };
+        let mut records: Vec<Record<B>> = Vec::new();
+        self.reader.with(|table| {
+            execute(table, &query, self.after.as_ref(), &mut |record| {
+                records.push(record.clone());
+                ControlFlow::Continue(())
+            });
+        });
+        self.done = records.len() < wanted;
+        self.left -= records.len();
+        self.offset = 0;
+        // A sort is paid again for each batch: growing batches keep that to a few.
+        self.batch = self.batch.saturating_mul(4);
+        self.after = records.last().map(|last| Position {
+            values: self.order.iter().map(|key| key.value(last)).collect(),
+            row: last.meta().row,
+        });
+        self.buffer = records.into_iter();
+    }
+}
+
+impl<B: Bucket> Iterator for Records<B> {
+    type Item = Record<B>;
+
+    fn next(&mut self) -> Option<Record<B>> {
+        loop {
+            if let Some(record) = self.buffer.next() {
+                return Some(record);
+            }
+            if self.done || self.left == 0 {
+                return None;
+            }
+            self.fetch();
+        }
+    }
+}
+
+impl<B: Bucket> std::iter::FusedIterator for Records<B> {}
+
+impl<B: Bucket> fmt::Debug for Records<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records")
+            .field("bucket", &B::NAME)
+            .field("filter", &self.filter)
+            .finish_non_exhaustive()
+    }
+}

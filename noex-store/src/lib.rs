@@ -1,0 +1,91 @@
+//! A typed, reactive, in-memory store: annotate structs as buckets, write in commits, ask typed questions of snapshots.
+//!
+//! ```
+//! use noex_store::prelude::*;
+//!
+//! #[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+//! #[bucket(name = "users")]
+//! pub struct User {
+//!     #[bucket(key, generated = "autoincrement")]
+//!     pub id: u64,
+//!     #[bucket(min_length = 1)]
+//!     pub name: String,
+//!     #[bucket(unique, format = "email")]
+//!     pub email: String,
+//!     #[bucket(index, min = 0, max = 150)]
+//!     pub age: Option<u8>,
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Error> {
+//! let store = Store::builder().bucket::<User>().start().await?;
+//! let users = store.bucket::<User>()?;
+//!
+//! let alice = users.insert(User::draft().name("Alice").email("alice@example.com").age(30))?;
+//! users.insert(User::draft().name("Bob").email("bob@example.com"))?;
+//! users.update(&alice.id, User::patch().age(31))?;
+//!
+//! let before = store.snapshot();
+//! users.delete(&alice.id)?;
+//! assert_eq!(users.count(), 1);
+//! assert_eq!(before.bucket::<User>()?.count(), 2);
+//!
+//! let adults = before.bucket::<User>()?.filter(User::AGE.ge(18)).order_by(User::AGE.desc()).collect();
+//! assert_eq!(adults[0].name, "Alice");
+//!
+//! let refused = users.insert(User::draft().name("").email("nonsense").age(200));
+//! let Err(Error::Validation { issues, .. }) = refused else { panic!("three rules are broken") };
+//! assert_eq!(issues.len(), 3);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The parts
+//!
+//! - [`Bucket`](derive@Bucket): the derive, with all annotations.
+//! - [`Store`], [`BucketHandle`], [`Snapshot`]: where records live, are written, and are kept as they were.
+//! - [`Reader`]: all that can be asked of a bucket, the same on a handle and in a snapshot.
+//! - [`Field`], [`Filter`], [`Select`]: typed conditions, orders, pages, aggregates; [`Explanation`] says what the planner
+//!   does with them.
+//! - [`Commit`], [`CommitLog`]: every write as a value, in order.
+//! - [`Error`]: all that can go wrong.
+//!
+//! # How it works
+//!
+//! Every bucket is a set of persistent maps: the records by row, a hash index of the keys and of each unique field, and an
+//! ordered index for each `index`. A write copies the few nodes on its paths, and publishes one new root for all buckets by one atomic
+//! store. A reader loads that root and is done: it takes no lock, waits for nobody, and sees all of a commit or nothing of it.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod bucket;
+mod clock;
+mod engine;
+mod error;
+mod filter;
+mod schema;
+mod store;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+pub mod prelude;
+
+pub use bucket::convert::{IntoField, IntoRange};
+pub use bucket::field::{Field, FieldValue, Optional, OrderedValue, Required, SortValue};
+pub use bucket::record::Record;
+pub use bucket::{Bucket, BucketRecord, Insertable, Key, Patch};
+pub use clock::{Clock, SystemClock};
+pub use engine::{Change, Commit, CommitLog, CommitReader, Hashing, Version};
+pub use error::{CursorFault, Error, IssueCode, Result, ValidationIssue};
+pub use filter::Filter;
+pub use filter::aggregate::{GroupBy, Groups, Presence, Summable, Summary};
+pub use filter::explain::{AccessPath, Explanation, OrderPath};
+pub use filter::leaf::{Contains, TextValue};
+pub use filter::order::{OrderBy, OrderKey};
+pub use filter::page::{Cursor, Page, PageAfter, PageRequest, Paginated};
+pub use filter::select::{Records, Select};
+pub use noex_store_derive::Bucket;
+pub use schema::{Constraint, Evict, FieldKind, FieldSchema, Format, Generated, IndexSchema, Schema};
+pub use store::{BucketHandle, Reader, Snapshot, Store, StoreBuilder};

@@ -1,0 +1,155 @@
+//! Values that are made when a draft does not give them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use uuid::{ContextV7, Timestamp, Uuid};
+
+use super::Schema;
+use crate::error::Error;
+
+/// What drafts are completed with: the time of the write and the bucket's counters.
+#[derive(Debug)]
+pub struct Fill<'a> {
+    pub(crate) schema: &'static Schema,
+    /// The fields of the counters, and the last number that each has given.
+    pub(crate) counters: &'a [(u16, AtomicU64)],
+    /// Milliseconds since 1970-01-01 UTC.
+    pub(crate) now: u64,
+}
+
+impl Fill<'_> {
+    /// The given value, or a new UUID.
+    pub fn uuid<T: UuidField>(&mut self, given: Option<T>) -> T {
+        given.unwrap_or_else(|| T::from_uuid(new_uuid(self.now)))
+    }
+
+    /// The given value, or a new CUID2.
+    pub fn cuid<T: CuidField>(&mut self, given: Option<T>) -> T {
+        given.unwrap_or_else(|| T::from_cuid(cuid2::create_id()))
+    }
+
+    /// The given value, or the time.
+    pub fn timestamp<T: TimestampField>(&mut self, given: Option<T>) -> T {
+        given.unwrap_or_else(|| T::from_millis(self.now))
+    }
+
+    /// The given value, or the counter's next number.
+    ///
+    /// # Errors
+    /// [`Error::AutoIncrementExhausted`] when the next number does not fit the field's type.
+    pub fn autoincrement<T: AutoIncrement>(&mut self, counter: usize, given: Option<T>) -> Result<T, Error> {
+        if let Some(given) = given {
+            return Ok(given);
+        }
+        let Some((field, last)) = self.counters.get(counter) else {
+            return Err(Error::BucketNotDefined { bucket: self.schema.name });
+        };
+        // Saturating, so that an exhausted counter stays exhausted instead of starting again.
+        let last = last
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(last.saturating_add(1)))
+            .unwrap_or_else(|last| last);
+        let next = last.saturating_add(1);
+        T::from_u64(next).filter(|_| last != u64::MAX).ok_or(Error::AutoIncrementExhausted {
+            bucket: self.schema.name,
+            field: self.schema.fields.get(usize::from(*field)).map_or("", |field| field.name),
+            next,
+        })
+    }
+}
+
+/// A UUID of version 7 for this millisecond; those of one process grow strictly.
+fn new_uuid(now: u64) -> Uuid {
+    static CONTEXT: LazyLock<Mutex<ContextV7>> = LazyLock::new(|| Mutex::new(ContextV7::new()));
+    let context = CONTEXT.lock().unwrap_or_else(PoisonError::into_inner);
+    Uuid::new_v7(Timestamp::from_unix(&*context, now / 1000, (now % 1000) as u32 * 1_000_000))
+}
+
+/// What `generated = "uuid"` can fill.
+#[diagnostic::on_unimplemented(
+    message = "`generated = \"uuid\"` cannot fill a `{Self}`",
+    label = "must be `Uuid` or `String`",
+    note = "for numbers use `generated = \"autoincrement\"` or `\"timestamp\"`"
+)]
+pub trait UuidField {
+    /// Takes the UUID.
+    fn from_uuid(uuid: Uuid) -> Self;
+}
+
+impl UuidField for Uuid {
+    fn from_uuid(uuid: Uuid) -> Self {
+        uuid
+    }
+}
+
+impl UuidField for String {
+    fn from_uuid(uuid: Uuid) -> Self {
+        uuid.to_string()
+    }
+}
+
+/// What `generated = "cuid"` can fill.
+#[diagnostic::on_unimplemented(
+    message = "`generated = \"cuid\"` cannot fill a `{Self}`",
+    label = "must be `String`"
+)]
+pub trait CuidField {
+    /// Takes the id.
+    fn from_cuid(cuid: String) -> Self;
+}
+
+impl CuidField for String {
+    fn from_cuid(cuid: String) -> Self {
+        cuid
+    }
+}
+
+/// What `generated = "timestamp"` can fill.
+#[diagnostic::on_unimplemented(
+    message = "`generated = \"timestamp\"` cannot fill a `{Self}`",
+    label = "must be `u64`, `i64`, `u128`, `i128`, `f64` or `SystemTime`"
+)]
+pub trait TimestampField {
+    /// Takes the time, in milliseconds since 1970-01-01 UTC.
+    fn from_millis(millis: u64) -> Self;
+}
+
+macro_rules! timestamps {
+    ($($number:ty),*) => { $(impl TimestampField for $number {
+        fn from_millis(millis: u64) -> Self {
+            millis as Self
+        }
+    })* };
+}
+timestamps!(u64, i64, u128, i128, f64);
+
+impl TimestampField for std::time::SystemTime {
+    fn from_millis(millis: u64) -> Self {
+        Self::UNIX_EPOCH + std::time::Duration::from_millis(millis)
+    }
+}
+
+/// What `generated = "autoincrement"` can fill.
+#[diagnostic::on_unimplemented(
+    message = "`generated = \"autoincrement\"` cannot fill a `{Self}`",
+    label = "must be an integer",
+    note = "for ids of text use `generated = \"uuid\"` or `\"cuid\"`"
+)]
+pub trait AutoIncrement: Sized {
+    /// The number as this type, if it fits.
+    fn from_u64(number: u64) -> Option<Self>;
+    /// The value as a number, if it is one that the counter could give.
+    fn to_u64(&self) -> Option<u64>;
+}
+
+macro_rules! autoincrement {
+    ($($number:ty),*) => { $(impl AutoIncrement for $number {
+        fn from_u64(number: u64) -> Option<Self> {
+            number.try_into().ok()
+        }
+        fn to_u64(&self) -> Option<u64> {
+            (*self).try_into().ok()
+        }
+    })* };
+}
+autoincrement!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);

@@ -1,0 +1,149 @@
+//! The face over the engine: the store, its builder, handles to buckets, and snapshots.
+
+mod builder;
+mod handle;
+mod reader;
+mod snapshot;
+
+pub use builder::StoreBuilder;
+pub use handle::BucketHandle;
+pub use reader::{Reader, by_compound, by_index, by_unique};
+pub use snapshot::Snapshot;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::bucket::Bucket;
+use crate::engine::{CommitLog, Engine};
+use crate::error::Error;
+use crate::schema::Schema;
+
+/// A store of buckets: a cheap handle (one `Arc`), `Clone + Send + Sync`.
+///
+/// Reads never wait: they load the current root, one atomic load, and look at immutable maps. Writes are made one at a time, each as
+/// a commit that all readers see at once.
+///
+/// ```
+/// use noex_store::prelude::*;
+///
+/// #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+/// #[bucket(name = "notes")]
+/// struct Note {
+///     #[bucket(key, generated = "autoincrement")]
+///     id: u64,
+///     text: String,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// let store = Store::builder().bucket::<Note>().start().await?;
+/// let notes = store.bucket::<Note>()?;
+/// let note = notes.insert(Note::draft().text("hello"))?;
+/// assert_eq!(notes.get(&note.id), Some(note));
+/// store.stop().await?;
+/// # Ok(())
+/// # }
+/// # impl PartialEq for Note { fn eq(&self, other: &Self) -> bool { self.id == other.id } }
+/// ```
+#[derive(Clone)]
+pub struct Store {
+    name: Arc<str>,
+    engine: Arc<Engine>,
+}
+
+impl Store {
+    /// Starts the definition of a store.
+    pub fn builder() -> StoreBuilder {
+        StoreBuilder::default()
+    }
+
+    /// The store's name; `noex-store` if it was given none.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Adds a bucket, empty, and gives its handle. One commit.
+    ///
+    /// # Errors
+    /// [`Error::BucketAlreadyExists`] if a bucket of this name is defined, [`Error::Stopped`] after [`stop`](Self::stop).
+    pub fn define_bucket<B: Bucket>(&self) -> Result<BucketHandle<B>, Error> {
+        let slot = self.engine.define::<B>()?;
+        Ok(BucketHandle::new(Arc::clone(&self.engine), slot))
+    }
+
+    /// Takes a bucket away with all of its records. One commit. Snapshots keep what they saw; handles read as empty, and fail on
+    /// writes with [`Error::BucketNotDefined`], until the bucket is defined again.
+    ///
+    /// # Errors
+    /// [`Error::BucketNotDefined`] if there is none, [`Error::SchemaMismatch`] if it holds another type,
+    /// [`Error::Stopped`] after [`stop`](Self::stop).
+    pub fn drop_bucket<B: Bucket>(&self) -> Result<(), Error> {
+        self.engine.drop_bucket::<B>()
+    }
+
+    /// The handle of a bucket. O(buckets), no allocation; keep it, handles are cheap to clone and never get stale.
+    ///
+    /// # Errors
+    /// [`Error::BucketNotDefined`] if there is none of this name, [`Error::SchemaMismatch`] if it holds another type.
+    pub fn bucket<B: Bucket>(&self) -> Result<BucketHandle<B>, Error> {
+        let slot = self.engine.load().find::<B>()?;
+        Ok(BucketHandle::new(Arc::clone(&self.engine), slot))
+    }
+
+    /// The schemas of all buckets that are defined, in the order of their first definition.
+    pub fn buckets(&self) -> Vec<&'static Schema> {
+        self.engine.load().tables().map(|table| table.schema()).collect()
+    }
+
+    /// All buckets at the latest commit, for ever: one atomic load and a reference count, whatever the store holds.
+    /// A snapshot keeps the memory of what it alone still sees.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(self.engine.load_full())
+    }
+
+    /// The log of the latest commits, for whoever wants to follow what changes.
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<Note>().start().await?;
+    /// let mut commits = store.commits().after(store.snapshot().version());
+    /// store.bucket::<Note>()?.insert(Note { id: 7 })?;
+    /// let commit = commits.try_next().expect("nothing was missed").expect("there is a commit");
+    /// let changes: &[Change<Note>] = commit.changes();
+    /// assert_eq!(changes[0].new().map(|note| note.id), Some(7));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn commits(&self) -> CommitLog {
+        self.engine.log().clone()
+    }
+
+    /// Stops the store: every later write fails with [`Error::Stopped`]; reads go on. Calling it again does nothing.
+    ///
+    /// # Errors
+    /// None yet.
+    #[expect(
+        clippy::unused_async,
+        reason = "what is to be waited for, like persistence, comes with services"
+    )]
+    pub async fn stop(&self) -> Result<(), Error> {
+        self.engine.stop();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let root = self.engine.load();
+        let buckets: Vec<_> = root.tables().map(|table| (table.schema().name, table.len())).collect();
+        f.debug_struct("Store")
+            .field("name", &self.name)
+            .field("version", &root.version)
+            .field("buckets", &buckets)
+            .finish()
+    }
+}

@@ -1,0 +1,273 @@
+//! The read surface of a bucket, the same wherever it is asked.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+use crate::bucket::Bucket;
+use crate::bucket::convert::UniqueKey;
+use crate::bucket::field::{Field, OrderedValue};
+use crate::bucket::record::Record;
+use crate::engine::{Engine, KeyPoint, KeyRange, Root, RowId, Slot, Table};
+use crate::error::Error;
+use crate::filter::Filter;
+use crate::filter::aggregate::{GroupBy, Groups, Summable};
+use crate::filter::order::OrderBy;
+use crate::filter::page::PageRequest;
+use crate::filter::select::{Records, Select};
+use crate::schema::Schema;
+
+/// What can be asked of a bucket. A [`BucketHandle`](crate::BucketHandle) derefs to one that reads the latest commit; a
+/// [`Snapshot`](crate::Snapshot) gives one that reads its own. Between the two stands the bucket's own type, with a
+/// method for each index (`by_email`, …).
+///
+/// Reads take no lock and never wait. A bucket that was dropped reads as empty. Records come in the order of insertion
+/// unless an order is asked for; an update keeps a record's place.
+pub struct Reader<B: Bucket> {
+    source: Source,
+    slot: Slot,
+    bucket: PhantomData<fn() -> B>,
+}
+
+#[derive(Clone)]
+enum Source {
+    /// Whatever is the latest commit.
+    Latest(Arc<Engine>),
+    /// One commit.
+    Snapshot(Arc<Root>),
+}
+
+impl<B: Bucket> Clone for Reader<B> {
+    fn clone(&self) -> Self {
+        Self { source: self.source.clone(), slot: self.slot, bucket: PhantomData }
+    }
+}
+
+impl<B: Bucket> fmt::Debug for Reader<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("bucket", &B::NAME).field("records", &self.count()).finish()
+    }
+}
+
+impl<B: Bucket> Reader<B> {
+    pub(crate) fn of_latest(engine: Arc<Engine>, slot: Slot) -> Self {
+        Self { source: Source::Latest(engine), slot, bucket: PhantomData }
+    }
+
+    pub(crate) fn of_snapshot(root: Arc<Root>, slot: Slot) -> Self {
+        Self { source: Source::Snapshot(root), slot, bucket: PhantomData }
+    }
+
+    /// The same, fixed to the commit that it reads now.
+    pub(crate) fn snapshot(&self) -> Self {
+        match &self.source {
+            Source::Latest(engine) => Self::of_snapshot(engine.load_full(), self.slot),
+            Source::Snapshot(_) => self.clone(),
+        }
+    }
+
+    pub(crate) fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// Reads the bucket's table; `None` if the bucket is not defined.
+    #[inline]
+    pub(crate) fn with<T>(&self, read: impl FnOnce(&Table<B>) -> T) -> Option<T> {
+        match &self.source {
+            Source::Latest(engine) => engine.load().table(self.slot).map(read),
+            Source::Snapshot(root) => root.table(self.slot).map(read),
+        }
+    }
+
+    /// What the annotations of the bucket say.
+    pub fn schema(&self) -> &'static Schema {
+        B::schema()
+    }
+
+    /// The record with this primary key. Expected O(log n) with sixteen children a node; no allocation.
+    #[inline]
+    pub fn get<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Option<Record<B>> {
+        self.with(|table| table.get(key).cloned()).flatten()
+    }
+
+    /// The record with this primary key, which must be there. As [`get`](Self::get).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it is not.
+    pub fn require<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Result<Record<B>, Error> {
+        self.get(key).ok_or_else(|| Error::NotFound { bucket: B::NAME, key: format!("{key:?}") })
+    }
+
+    /// Whether a record has this primary key. As [`get`](Self::get).
+    pub fn contains_key<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> bool {
+        self.with(|table| table.get(key).is_some()).unwrap_or_default()
+    }
+
+    /// All records. O(n), one allocation.
+    pub fn all(&self) -> Vec<Record<B>> {
+        self.first(usize::MAX)
+    }
+
+    /// All records one by one, all of the same commit.
+    pub fn iter(&self) -> Records<B> {
+        self.select(Filter::all()).iter()
+    }
+
+    /// The first `n` records. O(log records + n), one allocation.
+    pub fn first(&self, n: usize) -> Vec<Record<B>> {
+        self.with(|table| {
+            let mut records = Vec::with_capacity(n.min(table.len()));
+            if n > 0 {
+                let _ = table.rows().visit(RowId(0), &mut |_, record| take(&mut records, n, record));
+            }
+            records
+        })
+        .unwrap_or_default()
+    }
+
+    /// The last `n` records, in the order of insertion. O(log records + n), one allocation.
+    pub fn last(&self, n: usize) -> Vec<Record<B>> {
+        self.with(|table| {
+            let mut records = Vec::with_capacity(n.min(table.len()));
+            if n > 0 {
+                let _ =
+                    table.rows().visit_rev(RowId(u64::MAX), &mut |_, record| take(&mut records, n, record));
+            }
+            records.reverse();
+            records
+        })
+        .unwrap_or_default()
+    }
+
+    /// The number of records. O(1).
+    pub fn count(&self) -> usize {
+        self.with(Table::len).unwrap_or_default()
+    }
+
+    /// Whether there is no record. O(1).
+    pub fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
+    fn select(&self, filter: Filter<B>) -> Select<'_, B> {
+        Select::new(self, filter)
+    }
+
+    /// Asks for the records that pass a filter.
+    pub fn filter(&self, filter: Filter<B>) -> Select<'_, B> {
+        self.select(filter)
+    }
+
+    /// Asks for all records in another order.
+    pub fn order_by(&self, order: impl OrderBy<B>) -> Select<'_, B> {
+        self.select(Filter::all()).order_by(order)
+    }
+
+    /// The first record that passes a filter.
+    pub fn find_one(&self, filter: Filter<B>) -> Option<Record<B>> {
+        self.select(filter).first()
+    }
+
+    /// A page of all records, in the order of insertion: see [`Select::paginate`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn paginate<P: PageRequest>(&self, page: P) -> P::Output<B> {
+        self.select(Filter::all()).paginate(page)
+    }
+
+    /// The sum of a field over all records: see [`Select::sum`].
+    pub fn sum<T: Summable, P>(&self, field: Field<B, T, P>) -> T::Sum {
+        self.select(Filter::all()).sum(field)
+    }
+
+    /// The mean of a field over all records: see [`Select::avg`].
+    pub fn avg<T: Summable, P>(&self, field: Field<B, T, P>) -> Option<f64> {
+        self.select(Filter::all()).avg(field)
+    }
+
+    /// The least value of a field: see [`Select::min`].
+    pub fn min<T: OrderedValue + Clone, P>(&self, field: Field<B, T, P>) -> Option<T> {
+        self.select(Filter::all()).min(field)
+    }
+
+    /// The greatest value of a field: see [`Select::max`].
+    pub fn max<T: OrderedValue + Clone, P>(&self, field: Field<B, T, P>) -> Option<T> {
+        self.select(Filter::all()).max(field)
+    }
+
+    /// All records by groups: see [`Select::group_by`].
+    pub fn group_by<G: GroupBy<B>>(&self, by: G) -> Groups<'_, B, G> {
+        self.select(Filter::all()).group_by(by)
+    }
+}
+
+fn take<B: Bucket>(records: &mut Vec<Record<B>>, n: usize, record: &Record<B>) -> ControlFlow<()> {
+    records.push(record.clone());
+    if records.len() < n { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+}
+
+/// What the accessor of a unique field calls.
+pub fn by_unique<B: Bucket, T, P, Q: UniqueKey<T> + ?Sized>(
+    reader: &Reader<B>,
+    number: usize,
+    field: Field<B, T, P>,
+    value: &Q,
+) -> Option<Record<B>> {
+    reader
+        .with(|table| {
+            let hash = table.shared().hash.hash(value);
+            let matches = |record: &B| (field.get)(record).is_some_and(|own| value.matches(own));
+            table.by_unique(number, hash, matches).cloned()
+        })
+        .flatten()
+}
+
+/// What the accessor of an index over one field calls.
+pub fn by_index<B: Bucket>(reader: &Reader<B>, number: usize, key: &[&dyn Any]) -> Vec<Record<B>> {
+    by_range(reader, number, key, KeyRange::ALL)
+}
+
+/// What the accessor of a compound index calls.
+pub fn by_compound<B: Bucket, T: 'static>(
+    reader: &Reader<B>,
+    number: usize,
+    prefix: &[&dyn Any],
+    (start, end): (Bound<T>, Bound<T>),
+) -> Vec<Record<B>> {
+    let start = match &start {
+        // An open start does not take in the records that have no value.
+        Bound::Unbounded => Bound::Excluded(KeyPoint::Absent),
+        Bound::Included(start) => Bound::Included(KeyPoint::Value(start)),
+        Bound::Excluded(start) => Bound::Excluded(KeyPoint::Value(start)),
+    };
+    let end = match &end {
+        Bound::Unbounded => Bound::Unbounded,
+        Bound::Included(end) => Bound::Included(KeyPoint::Value(end)),
+        Bound::Excluded(end) => Bound::Excluded(KeyPoint::Value(end)),
+    };
+    by_range(reader, number, prefix, KeyRange { start, end })
+}
+
+fn by_range<B: Bucket>(
+    reader: &Reader<B>,
+    number: usize,
+    prefix: &[&dyn Any],
+    range: KeyRange<'_>,
+) -> Vec<Record<B>> {
+    let points: smallvec::SmallVec<[KeyPoint<'_>; 6]> =
+        prefix.iter().map(|value| KeyPoint::Value(*value)).collect();
+    let find = |table: &Table<B>| {
+        let index = table.index(number)?;
+        let ranks = index.ranks(&points, range);
+        let mut records = Vec::with_capacity(ranks.len());
+        let _ = index.visit(ranks, &mut |row| {
+            records.extend(table.rows().get(row).cloned());
+            ControlFlow::Continue(())
+        });
+        Some(records)
+    };
+    reader.with(find).flatten().unwrap_or_default()
+}

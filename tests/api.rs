@@ -1,0 +1,138 @@
+//! The programs of the public API as its users know them: they compile as they stand, and do what their comments say.
+
+use noex_store::prelude::*;
+
+#[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[bucket(name = "users")]
+pub struct User {
+    #[bucket(key, generated = "uuid")]
+    pub id: Uuid,
+    #[bucket(min_length = 1, max_length = 200)]
+    pub name: String,
+    #[bucket(unique, format = "email")]
+    pub email: String,
+    #[bucket(index, default = Role::User)]
+    pub role: Role,
+    #[bucket(index, min = 0, max = 150)]
+    pub age: Option<u8>,
+    #[bucket(index(each), default)]
+    pub tags: Vec<String>,
+    #[bucket(pattern = "^[A-Z]{2}$", one_of = ["CZ", "DE", "US"], default = "CZ")]
+    pub country: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Role {
+    Admin,
+    User,
+}
+
+#[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[bucket(name = "orders", index(user_id, placed_at))]
+pub struct Order {
+    #[bucket(key, generated = "autoincrement")]
+    pub id: u64,
+    #[bucket(index, references = User)]
+    pub user_id: Uuid,
+    #[bucket(min = 0.0)]
+    pub total: f64,
+    #[bucket(generated = "timestamp")]
+    pub placed_at: u64,
+}
+
+#[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+#[bucket(name = "sessions", ttl = "30m", max_size = 10_000, evict = "oldest", persistent = false)]
+pub struct Session {
+    #[bucket(key, generated = "uuid")]
+    pub token: Uuid,
+    #[bucket(index)]
+    pub user_id: Uuid,
+}
+
+#[tokio::test]
+async fn store_crud_and_filters() -> Result<(), Box<dyn std::error::Error>> {
+    let store = Store::builder().name("my-app").bucket::<User>().bucket::<Order>().start().await?;
+    store.define_bucket::<Session>()?;
+    assert!(matches!(
+        store.define_bucket::<Session>(),
+        Err(Error::BucketAlreadyExists { bucket: "sessions" })
+    ));
+
+    let users = store.bucket::<User>()?;
+    let alice: Record<User> = users.insert(User::draft().name("Alice").email("alice@example.com"))?;
+    assert_eq!(alice.role, Role::User);
+    assert_eq!(alice.version(), 1);
+    assert_eq!(alice.created_at(), alice.updated_at());
+    assert_eq!(alice.expires_at(), None);
+    assert_eq!(alice.key(), &alice.id);
+
+    let alice = users.update(&alice.id, User::patch().role(Role::Admin).age(30))?;
+    let alice = users.modify(&alice.id, |u| u.tags.push("vip".into()))?;
+    assert_eq!((alice.version(), alice.age), (3, Some(30)));
+    users.upsert(User::draft().id(alice.id).name("Alice").email("alice@example.com"))?;
+    users.insert(User {
+        id: Uuid::now_v7(),
+        name: "Cy".into(),
+        email: "cy@example.com".into(),
+        ..(*alice).clone()
+    })?;
+    users.insert_many(vec![User::draft().name("Bob").email("bob@example.com")])?;
+
+    let one: Option<Record<User>> = users.get(&alice.id);
+    assert_eq!(one.expect("Alice is there").age, None, "upsert replaced her as a whole");
+    let by_mail: Option<Record<User>> = users.by_email("alice@example.com");
+    assert_eq!(by_mail.expect("Alice has this address").id, alice.id);
+    let admins: Vec<Record<User>> = users.by_role(&Role::Admin);
+    assert_eq!(admins.len(), 1);
+    let adults: Vec<Record<User>> = users
+        .filter(User::AGE.ge(18).and(User::ROLE.eq(Role::Admin)).and(User::TAGS.contains("vip")))
+        .order_by(User::AGE.desc())
+        .limit(10)
+        .collect();
+    assert_eq!(adults[0].name, "Cy");
+    println!("{}", users.filter(User::AGE.between(18..65)).explain());
+    assert_eq!(users.filter(User::AGE.between(18..65)).explain().index(), Some("age"));
+    let first: Option<Record<User>> = users.find_one(User::NAME.starts_with("A"));
+    assert_eq!(first.expect("Alice").name, "Alice");
+    let n: usize = users.filter(!User::ROLE.eq(Role::Admin)).count();
+    assert_eq!(n, 2);
+    let orders = store.bucket::<Order>()?;
+    for total in [10.5, 20.0, 30.0] {
+        orders.insert(Order::draft().user_id(alice.id).total(total))?;
+    }
+    let revenue: f64 = orders.sum(Order::TOTAL);
+    let mean: Option<f64> = orders.filter(Order::USER_ID.eq(alice.id)).avg(Order::TOTAL);
+    let (low, high) = (orders.min(Order::TOTAL), orders.max(Order::TOTAL));
+    assert_eq!((revenue, mean, low, high), (60.5, Some(60.5 / 3.0), Some(10.5), Some(30.0)));
+    let recent = orders.by_user_id_and_placed_at(&alice.id, 0..u64::MAX);
+    assert_eq!(recent.iter().map(|order| order.id).collect::<Vec<_>>(), [1, 2, 3]);
+
+    let page = users.paginate(Page::first(20));
+    if let Some(cursor) = page.next_cursor {
+        let _next = users.paginate(Page::first(20).after(cursor));
+    }
+    let (a, b, c) = (users.all(), users.first(5), users.last(3));
+    assert_eq!((a.len(), b.len(), c.len()), (3, 3, 3));
+    let names = a.iter().map(|user| user.name.as_str()).collect::<Vec<_>>();
+    assert_eq!(names, ["Alice", "Cy", "Bob"]);
+
+    let removed: Option<Record<User>> = users.delete(&alice.id)?;
+    assert_eq!(removed.expect("Alice was there").name, "Alice");
+    let cleared: usize = users.clear()?;
+    assert_eq!(cleared, 2);
+    store.drop_bucket::<Session>()?;
+    assert!(matches!(store.bucket::<Session>(), Err(Error::BucketNotDefined { bucket: "sessions" })));
+    store.stop().await?;
+    assert_eq!(users.delete(&alice.id), Err(Error::Stopped));
+    Ok(())
+}
+
+#[tokio::test]
+async fn snapshots() -> Result<(), Error> {
+    let store = Store::builder().bucket::<User>().start().await?;
+    let snapshot = store.snapshot();
+    store.bucket::<User>()?.insert(User::draft().name("Alice").email("alice@example.com"))?;
+    let then = snapshot.bucket::<User>()?.count();
+    assert_eq!(then, 0);
+    Ok(())
+}
