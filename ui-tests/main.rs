@@ -18,6 +18,8 @@ fn ui() {
     if version.starts_with(MESSAGES_OF) {
         tests.compile_fail("ui-tests/fail/*/*.rs");
     } else {
-        println!("left out: the messages in `ui-tests/fail` are those of {MESSAGES_OF}x, and this is {version}");
+        println!(
+            "left out: the messages in `ui-tests/fail` are those of {MESSAGES_OF}x, and this is {version}"
+        );
     }
 }

@@ -45,14 +45,14 @@ struct Names<'a> {
     root: &'a Path,
     /// The runtime's hidden module.
     private: TokenStream,
-    /// The condition of every implementation that needs a bucket. It always holds, or [`bucket`] reports why not; the
-    /// lifetime keeps the compiler from checking it at once, and from reporting the same at each implementation.
+    /// The condition of every item that needs a bucket. It always holds, or [`bucket`] reports why not; the
+    /// lifetime keeps the compiler from checking it at once, and from reporting the same at each of them.
     bound: TokenStream,
     draft: Ident,
     /// What a draft holds that may be left out.
     rest: Ident,
-    /// The module of the markers of what a draft still needs.
-    missing: Ident,
+    /// The module of the traits that say what a draft still needs.
+    needs: Ident,
     patch: Ident,
     reads: Ident,
 }
@@ -70,7 +70,7 @@ impl<'a> Names<'a> {
             private,
             draft: name(format!("{plain}Draft")),
             rest: name(format!("{plain}DraftRest")),
-            missing: name(format!("{}_draft_missing", crate::names::snake(&plain))),
+            needs: name(format!("{}_draft_needs", crate::names::snake(&plain))),
             patch: name(format!("{plain}Patch")),
             reads: name(format!("{plain}Reads")),
             shown: plain,

@@ -1,6 +1,7 @@
 //! What a bucket's annotations mean: made by `parse`, mended by `check`, read by `expand`.
 
 use proc_macro2::{Ident, Span};
+use syn::spanned::Spanned;
 use syn::{Expr, LitInt, LitStr, Path, Type, Visibility};
 
 use crate::types::Shape;
@@ -193,6 +194,8 @@ pub(crate) struct IndexPlan<'a> {
     pub fields: Vec<(usize, &'a Field)>,
     pub each: bool,
     pub accessor: Option<&'a Ident>,
+    /// What to point at when it cannot be: the field's type, or the attribute of a compound one.
+    pub at: Span,
 }
 
 impl Bucket {
@@ -202,13 +205,15 @@ impl Bucket {
             let index = field.rules.index.as_ref()?;
             let accessor = field.accessor.as_ref().filter(|_| field.rules.unique.is_none());
             let each = index.value == Index::Each;
-            Some(IndexPlan { name: field.name.clone(), fields: vec![(at, field)], each, accessor })
+            let (name, span) = (field.name.clone(), field.inner.span());
+            Some(IndexPlan { name, fields: vec![(at, field)], each, accessor, at: span })
         });
         let compound = self.compounds.iter().map(|compound| {
             let fields: Vec<_> =
                 compound.fields.iter().filter_map(|&at| Some((at, self.fields.get(at)?))).collect();
             let name = fields.iter().map(|(_, field)| field.name.as_str()).collect::<Vec<_>>().join("_and_");
-            IndexPlan { name, fields, each: false, accessor: compound.accessor.as_ref() }
+            let at = compound.at.span();
+            IndexPlan { name, fields, each: false, accessor: compound.accessor.as_ref(), at }
         });
         single.chain(compound).collect()
     }

@@ -77,6 +77,15 @@ impl Shape {
         }
     }
 
+    /// Whether it is known to have no total order: a floating-point number, or a collection of them.
+    pub(crate) fn has_no_total_order(&self) -> bool {
+        match self {
+            Self::Float => true,
+            Self::List { element, .. } => element.has_no_total_order(),
+            _ => false,
+        }
+    }
+
     /// Whether it is not known to be free of floating-point numbers.
     pub(crate) fn may_hold_floats(&self) -> bool {
         match self {

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::ops::Deref;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 pub use crate::bucket::convert::{IndexValue, UniqueKey};
 pub use crate::bucket::definition::{Counter, Definition, Unique};
 pub use crate::bucket::field::{field, optional_field};
@@ -21,23 +24,48 @@ use crate::store::Reader;
 #[expect(missing_debug_implementations, reason = "holds a value of any type")]
 pub struct Set<T>(pub T);
 
-/// What a draft must have in the place of a required field to be inserted. The missing ones are named after their fields.
+/// A required field of a draft that is still to be given.
+#[expect(missing_debug_implementations, missing_copy_implementations, reason = "never seen by users")]
+pub struct Missing;
+
+/// What `default` without a value needs.
 #[diagnostic::on_unimplemented(
-    message = "the draft lacks the required field `{Self}`",
-    label = "incomplete draft",
-    note = "call the setter of the field that the type is named after; a field is not required when it is an `Option`, \
-            generated, or has a `default`"
+    message = "`default` takes the type's own default, and `{Self}` has none",
+    label = "needs `Default`",
+    note = "derive or implement `Default` for `{Self}`, or give a value: `#[bucket(default = …)]`"
 )]
-pub trait Provided<T> {
-    /// The value.
-    fn provide(self) -> T;
+pub trait OwnDefault: Default {}
+#[diagnostic::do_not_recommend]
+impl<T: Default> OwnDefault for T {}
+
+/// The given value, or the type's own default.
+pub fn or_default<T: OwnDefault>(given: Option<T>) -> T {
+    given.unwrap_or_default()
 }
 
-impl<T> Provided<T> for Set<T> {
-    fn provide(self) -> T {
-        self.0
-    }
-}
+/// The condition of a method that is there only to say why it cannot be called: nothing fulfils it.
+#[diagnostic::on_unimplemented(
+    message = "this field has no index to read by",
+    label = "neither `index` nor `unique`",
+    note = "write `#[bucket(index)]` or `#[bucket(unique)]` on the field, or ask without an index: `filter(…)`"
+)]
+pub trait ReadByIndex {}
+
+/// As [`ReadByIndex`].
+#[diagnostic::on_unimplemented(
+    message = "the key has no method of its own: a record is read by its key with `get`",
+    label = "write `get`",
+    note = "`require` does the same, and makes an error of a record that is not there"
+)]
+pub trait ReadByKey {}
+
+/// As [`ReadByIndex`].
+#[diagnostic::on_unimplemented(
+    message = "a patch cannot change the key of a record",
+    label = "the key never changes",
+    note = "delete the record, and insert one with the other key"
+)]
+pub trait ChangeKey {}
 
 /// Writes a change of a patch.
 pub fn assign<T: Clone>(change: &Option<T>, field: &mut T) {
@@ -46,20 +74,54 @@ pub fn assign<T: Clone>(change: &Option<T>, field: &mut T) {
     }
 }
 
-/// Fails to compile, with an explanation, when the struct lacks what every bucket must be able to do.
-pub const fn assert_record<T: BucketRecord>() {}
+/// Fails to compile, with an explanation for each thing, when the struct lacks what every bucket must be able to do.
+/// Which field is not `Send` or `Sync`, the compiler says best.
+pub const fn assert_record<T: Copied + Written + Read + Send + Sync>() {}
 
-/// What has the type of a bucket's key.
+/// The part of [`BucketRecord`] that copies.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not the type of the key of the bucket `{B}`",
-    label = "must have the type of the key of `{B}`",
-    note = "`references = {B}` stands on a field that holds a key of that bucket"
+    message = "a bucket's struct must be `Clone`, and `{Self}` is not",
+    label = "needs `Clone`",
+    note = "write `#[derive(Bucket, Clone, Debug, Serialize, Deserialize)]`"
 )]
-pub trait KeyOf<B: Bucket> {}
-impl<B: Bucket> KeyOf<B> for B::Key {}
+pub trait Copied {}
+#[diagnostic::do_not_recommend]
+impl<T: Clone> Copied for T {}
 
-/// Fails to compile, with an explanation, when a reference has not the type of the other bucket's key.
-pub const fn assert_reference<B: Bucket, T: KeyOf<B>>() {}
+/// The part of [`BucketRecord`] that is saved.
+#[diagnostic::on_unimplemented(
+    message = "a bucket's struct must be `Serialize`, and `{Self}` is not",
+    label = "needs `Serialize`",
+    note = "write `#[derive(Bucket, Clone, Debug, Serialize, Deserialize)]`"
+)]
+pub trait Written {}
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> Written for T {}
+
+/// The part of [`BucketRecord`] that is loaded.
+#[diagnostic::on_unimplemented(
+    message = "a bucket's struct must be `Deserialize`, and `{Self}` is not",
+    label = "needs `Deserialize`",
+    note = "write `#[derive(Bucket, Clone, Debug, Serialize, Deserialize)]`"
+)]
+pub trait Read {}
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> Read for T {}
+
+/// What has the type of a key.
+#[diagnostic::on_unimplemented(
+    message = "the key of the bucket that is referenced is `{Key}`, and this field is `{Self}`",
+    label = "expected `{Key}`, found `{Self}`",
+    note = "`references` stands on a field that holds a key of the other bucket"
+)]
+pub trait Holds<Key> {}
+#[diagnostic::do_not_recommend]
+impl<Key> Holds<Key> for Key {}
+
+/// The name of the bucket that a field of type `T` references.
+pub const fn reference<B: Bucket, T: Holds<B::Key>>() -> &'static str {
+    B::NAME
+}
 
 /// Stands where the derive has reported an error, so that the rest compiles.
 pub fn stub<T>() -> T {

@@ -149,6 +149,7 @@ fn suits_type(ctxt: &Ctxt, field: &mut Field) {
         }
     }
     if shape.is_no_collection()
+        && !shape.has_no_total_order()
         && let Some(index) = rules.index.as_mut().filter(|index| index.value == Index::Each)
     {
         let message = format!(
@@ -157,6 +158,21 @@ fn suits_type(ctxt: &Ctxt, field: &mut Field) {
         );
         ctxt.error(&index.name, message);
         index.value = Index::Whole;
+    }
+    if shape.has_no_total_order() {
+        let cannot = |word: &str, done: &str| {
+            format!(
+                "`{word}` is not for `{}`: floating-point numbers have no total order; {done} an integer instead \
+                 (cents, milliseconds), or remove `{word}`",
+                source::text(&*inner)
+            )
+        };
+        if let Some(index) = &rules.index {
+            ctxt.error(&index.name, cannot("index", "index"));
+        }
+        if let Some(unique) = &rules.unique {
+            ctxt.error(unique, cannot("unique", "use"));
+        }
     }
     if let Some(word) = &rules.allow_non_finite
         && !shape.may_hold_floats()

@@ -3,15 +3,16 @@
 use proc_macro2::{Ident, Span};
 
 use crate::ctxt::Ctxt;
-use crate::model::{Bucket, Compound};
+use crate::model::{Bucket, Compound, Field};
 use crate::names::{did_you_mean, listed};
+use crate::source;
 
 /// Finds the fields of the compound indexes, and names the accessors of all indexes.
 pub(super) fn check(ctxt: &Ctxt, bucket: &mut Bucket) {
-    let names: Vec<String> = bucket.fields.iter().map(|field| field.name.clone()).collect();
+    let fields = &bucket.fields;
     let mut known: Vec<Vec<usize>> = Vec::new();
     bucket.compounds.retain_mut(|compound| {
-        let good = resolve(ctxt, compound, &names);
+        let good = resolve(ctxt, compound, fields);
         if good && known.contains(&compound.fields) {
             ctxt.error(&compound.at, "this index is given twice: remove one");
             return false;
@@ -22,19 +23,29 @@ pub(super) fn check(ctxt: &Ctxt, bucket: &mut Bucket) {
     accessors(ctxt, bucket);
 }
 
-fn resolve(ctxt: &Ctxt, compound: &mut Compound, names: &[String]) -> bool {
+fn resolve(ctxt: &Ctxt, compound: &mut Compound, fields: &[Field]) -> bool {
     let mut good = true;
     for name in &compound.names {
         let plain = name.to_string();
         let plain = plain.trim_start_matches("r#");
-        match names.iter().position(|known| known == plain) {
+        match fields.iter().position(|field| field.name == plain) {
             Some(at) if compound.fields.contains(&at) => {
                 ctxt.error(name, format!("`{plain}` is in this index twice: remove one"));
                 good = false;
             }
-            Some(at) => compound.fields.push(at),
+            Some(at) => {
+                if let Some(field) = fields.get(at).filter(|field| field.shape.has_no_total_order()) {
+                    let message = format!(
+                        "`{plain}` cannot be in an index: it is `{}`, and floating-point numbers have no total order; \
+                         use an integer instead (cents, milliseconds), or leave it out",
+                        source::text(&field.inner)
+                    );
+                    ctxt.error(name, message);
+                }
+                compound.fields.push(at);
+            }
             None => {
-                let candidates = || names.iter().map(String::as_str);
+                let candidates = || fields.iter().map(|field| field.name.as_str());
                 let guess = did_you_mean(plain, candidates());
                 let end = if guess.is_empty() { "." } else { "" };
                 let message = format!(

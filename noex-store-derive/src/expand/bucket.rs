@@ -29,13 +29,6 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
         let key_type = if key.could_be_key() { quote!(#key_type) } else { quote_spanned!(site()=> ()) };
         (key_type, stub.clone(), stub, None)
     };
-    let references = bucket.fields.iter().filter_map(|field| {
-        let (given, ty) = (field.rules.references.as_ref()?, &field.inner);
-        let target = &given.value;
-        let span = site().located_at(target.span());
-        let private = names.private_at(span);
-        Some(quote_spanned!(span=> const _: fn() = || #private::assert_reference::<#target, #ty>();))
-    });
     quote_spanned! {site()=>
         #allow
         const _: () = {
@@ -55,7 +48,6 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
             }
 
             #assert_record
-            #(#references)*
         };
     }
 }
@@ -64,13 +56,17 @@ fn definition(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
     let Names { record, private, .. } = names;
     let schema = schema::expand(names, bucket);
     let checks = checks::expand(names, bucket);
-    let uniques = bucket.uniques().map(|(at, field)| {
+    let ordered = |field: &Field| !field.shape.has_no_total_order();
+    let uniques = bucket.uniques().filter(|(_, field)| ordered(field)).map(|(at, field)| {
         let (number, get, span) = (number(at), getter(names, field), at_type(field));
         let private = names.private_at(span);
         // The types are left to inference: with them, a missing bound would read as a missing function.
         quote_spanned!(span=> &#private::Unique::new(#number, #get))
     });
-    let indexes = bucket.indexes().into_iter().map(|plan| index(names, &plan));
+    let indexes = bucket.indexes();
+    // Those of floating-point numbers are reported.
+    let indexes = indexes.iter().filter(|plan| plan.fields.iter().all(|(_, field)| ordered(field)));
+    let indexes = indexes.map(|plan| index(names, plan));
     let counters = bucket.counters().map(|(at, field)| {
         let (number, ident, inner) = (number(at), &field.ident, &field.inner);
         let read = if field.optional {
@@ -82,7 +78,7 @@ fn definition(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
             }
         } else {
             let private = names.private_at(at_type(field));
-            quote_spanned!(at_type(field)=> #private::AutoIncrement::to_u64(&it.#ident))
+            quote_spanned!(at_type(field)=> <#inner as #private::AutoIncrement>::to_u64(&it.#ident))
         };
         quote_spanned!(site()=> #private::Counter::new(#number, |it: &#record| #read))
     });
@@ -102,7 +98,7 @@ fn definition(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
 fn index(names: &Names<'_>, plan: &IndexPlan<'_>) -> TokenStream {
     let mut parts = plan.fields.iter().map(|(_, field)| part(names, field, plan.each));
     // An index of elements has one part by its nature; one of values has a tuple of them.
-    let span = plan.fields.first().map_or_else(site, |(_, field)| at_type(field));
+    let span = site().located_at(plan.at);
     let private = names.private_at(span);
     let parts = match plan.each {
         true => parts.next().unwrap_or_default(),

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Literal, TokenStream};
 use quote::quote_spanned;
+use syn::spanned::Spanned;
 use syn::{Expr, Lit};
 
 use super::{Names, at_type, schema, site, value};
@@ -17,9 +18,10 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> Vec<TokenStream> {
             .then(|| quote_spanned!(site()=> |it: &#record, report: &mut #private::Report| { #(#calls)* }))
     });
     let whole = bucket.validate.iter().map(|path| {
-        quote_spanned! {site()=>
-            |it: &#record, report: &mut #private::Report| { #private::check::custom_record(report, it, #path); }
-        }
+        let span = site().located_at(path.span());
+        let at = names.private_at(span);
+        let call = quote_spanned!(span=> #at::check::custom_record(report, it, #path););
+        quote_spanned!(site()=> |it: &#record, report: &mut #private::Report| { #call })
     });
     fields.chain(whole).collect()
 }
@@ -32,8 +34,8 @@ fn calls(names: &Names<'_>, at: usize, field: &Field) -> Vec<TokenStream> {
     let check = quote_spanned!(span=> #private::check);
     let mut calls = Vec::new();
     let mut limit = |name: TokenStream, limit: &Expr| {
-        let limit = borrowable(limit);
-        calls.push(quote_spanned!(span=> #check::#name::<#inner>(report, #number, #value, &#limit);));
+        let limit = borrowed(limit);
+        calls.push(quote_spanned!(span=> #check::#name::<#inner>(report, #number, #value, #limit);));
     };
     if let Some(min) = &rules.min {
         limit(quote_spanned!(span=> min), &min.value);
@@ -74,14 +76,17 @@ fn calls(names: &Names<'_>, at: usize, field: &Field) -> Vec<TokenStream> {
         calls.push(quote_spanned!(span=> #check::finite::<#inner>(report, #number, #value);));
     }
     if let Some(path) = rules.validate.as_ref().map(|given| &given.value) {
-        calls.push(quote_spanned!(site()=> #check::custom(report, #number, #value, #path);));
+        // The function is at fault when it does not suit the field.
+        let span = site().located_at(path.span());
+        let private = names.private_at(span);
+        calls.push(quote_spanned!(span=> #private::check::custom(report, #number, #value, #path);));
     }
     calls
 }
 
-/// An expression that can stand after `&`.
-fn borrowable(expr: &Expr) -> TokenStream {
-    match expr {
+/// A reference to an expression, which is at fault when it has not the field's type.
+fn borrowed(expr: &Expr) -> TokenStream {
+    let value = match expr {
         Expr::Lit(_)
         | Expr::Path(_)
         | Expr::Call(_)
@@ -90,5 +95,6 @@ fn borrowable(expr: &Expr) -> TokenStream {
         | Expr::Paren(_)
         | Expr::Macro(_) => quote_spanned!(site()=> #expr),
         _ => quote_spanned!(site()=> (#expr)),
-    }
+    };
+    quote_spanned!(expr.span()=> &#value)
 }

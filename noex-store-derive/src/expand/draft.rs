@@ -14,12 +14,12 @@ fn parameter(field: &Field) -> Ident {
 
 /// An empty draft.
 pub(super) fn new(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
-    let Names { draft, rest, missing, .. } = names;
-    let required: Vec<&Ident> = bucket.required().map(|field| &field.ident).collect();
+    let Names { private, draft, rest, .. } = names;
+    let required = bucket.required().map(|field| &field.ident);
     let option = option();
     let others = others(bucket).map(|field| &field.ident);
     quote_spanned! {site()=>
-        #draft { #(#required: #missing::#required,)* __rest: #rest { #(#others: #option::None,)* } }
+        #draft { #(#required: #private::Missing,)* __rest: #rest { #(#others: #option::None,)* } }
     }
 }
 
@@ -36,30 +36,19 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
 }
 
 fn types(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
-    let Names { shown, draft, rest, missing, .. } = names;
+    let Names { private, shown, draft, rest, .. } = names;
     let (vis, allow, option) = (&bucket.vis, allow(), option());
     let required: Vec<&Ident> = bucket.required().map(|field| &field.ident).collect();
     let parameters: Vec<Ident> = bucket.required().map(parameter).collect();
-    let module = (!required.is_empty()).then(|| {
-        let doc = format!("What a draft of a [`{shown}`](super::{shown}) still needs.");
-        quote_spanned! {site()=>
-            #[doc = #doc]
-            #[doc(hidden)]
-            #[allow(missing_docs, missing_copy_implementations, missing_debug_implementations)]
-            #allow
-            #vis mod #missing {
-                #(pub struct #required;)*
-            }
-        }
-    });
+    let needs = (!required.is_empty()).then(|| needs(names, bucket));
     let generics =
-        (!required.is_empty()).then(|| quote_spanned!(site()=> <#(#parameters = #missing::#required),*>));
+        (!required.is_empty()).then(|| quote_spanned!(site()=> <#(#parameters = #private::Missing),*>));
     let others: Vec<&Field> = others(bucket).collect();
     let other_names = others.iter().map(|field| &field.ident);
     let other_types = others.iter().map(|field| &field.ty);
     let doc = format!("A draft of a [`{shown}`]: set the required fields, and any others, then insert it.");
     quote_spanned! {site()=>
-        #module
+        #needs
 
         #[doc = #doc]
         #[must_use = "a draft does nothing until it is inserted"]
@@ -73,6 +62,48 @@ fn types(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
         struct #rest {
             #(#other_names: #option<#other_types>,)*
         }
+    }
+}
+
+/// A trait for each required field, which is there when the field is set. They are many, and not one, because the trait that
+/// a draft lacks is what the compiler words its error by.
+fn needs(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
+    let Names { private, shown, needs, .. } = names;
+    let (vis, allow) = (&bucket.vis, allow());
+    let required: Vec<&Ident> = bucket.required().map(|field| &field.ident).collect();
+    let traits = bucket.required().map(|field| {
+        let Field { ident, name, .. } = field;
+        let message = format!("this draft of a `{shown}` lacks the required field `{name}`");
+        let label = format!("add `.{name}(…)` to the draft");
+        quote_spanned! {site()=>
+            #[diagnostic::on_unimplemented(
+                message = #message,
+                label = #label,
+                note = "a field is not required when it is an `Option`, generated, or has a `default`"
+            )]
+            pub trait #ident<T> {
+                fn provide(self) -> T;
+            }
+        }
+    });
+    let doc = format!("What a draft of a [`{shown}`](super::{shown}) still needs.");
+    quote_spanned! {site()=>
+        #[doc = #doc]
+        #[doc(hidden)]
+        #[allow(missing_docs)]
+        #allow
+        #vis mod #needs {
+            #(#traits)*
+        }
+
+        #(
+            #[automatically_derived]
+            impl<T> #needs::#required<T> for #private::Set<T> {
+                fn provide(self) -> T {
+                    self.0
+                }
+            }
+        )*
     }
 }
 
@@ -150,15 +181,19 @@ fn other_setter(names: &Names<'_>, field: &Field) -> TokenStream {
 }
 
 fn build(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
-    let Names { record, root, private, bound, draft, .. } = names;
+    let Names { record, root, private, bound, draft, needs, .. } = names;
     let allow = allow();
     let parameters: Vec<Ident> = bucket.required().map(parameter).collect();
-    let types = bucket.required().map(|field| &field.ty);
+    let conditions = bucket.required().map(|field| {
+        let Field { ident, ty, .. } = field;
+        // As if the user had written it at the field, which is then shown as the place of the condition.
+        quote_spanned!(ident.span()=> #needs::#ident<#ty>)
+    });
     let (declared, used) = if parameters.is_empty() {
         (None, None)
     } else {
         (
-            Some(quote_spanned!(site()=> <#(#parameters: #private::Provided<#types>),*>)),
+            Some(quote_spanned!(site()=> <#(#parameters: #conditions),*>)),
             Some(quote_spanned!(site()=> <#(#parameters),*>)),
         )
     };
@@ -181,10 +216,10 @@ fn build(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
 
 /// What a field gets when the draft is complete.
 fn value(names: &Names<'_>, field: &Field, counter: &mut impl Iterator<Item = usize>) -> TokenStream {
-    let Names { root, private, .. } = names;
+    let Names { root, private, needs, .. } = names;
     let (ident, inner, option) = (&field.ident, &field.inner, option());
     if field.required() {
-        return quote_spanned!(site()=> #private::Provided::provide(self.#ident));
+        return quote_spanned!(site()=> #needs::#ident::provide(self.#ident));
     }
     let given = quote_spanned!(site()=> self.__rest.#ident);
     let filled = field.rules.generated.as_ref().map(|generated| {
@@ -203,7 +238,9 @@ fn value(names: &Names<'_>, field: &Field, counter: &mut impl Iterator<Item = us
         let span = at_type(field);
         let private = names.private_at(span);
         let call = match number {
-            Some(number) => quote_spanned!(span=> #private::Fill::#method::<#inner>(fill, #number, #given)?),
+            Some(number) => {
+                quote_spanned!(span=> <#inner as #private::AutoIncrement>::fill(fill, #number, #given)?)
+            }
             None => quote_spanned!(span=> #private::Fill::#method::<#inner>(fill, #given)),
         };
         if field.optional { quote_spanned!(site()=> #option::Some(#call)) } else { call }
@@ -220,10 +257,13 @@ fn value(names: &Names<'_>, field: &Field, counter: &mut impl Iterator<Item = us
         (None, Some(FieldDefault::Stub)) => {
             quote_spanned!(site()=> #option::unwrap_or_else(#given, || #private::stub()))
         }
-        // All of it lies at the type, which is at fault when it has no default.
-        (None, _) => {
-            quote_spanned!(at_type(field)=> ::core::option::Option::unwrap_or_default(self.__rest.#ident))
+        (None, Some(FieldDefault::OfType)) if !field.optional => {
+            // All of it lies at the type, which is at fault when it has no default.
+            let span = at_type(field);
+            let private = names.private_at(span);
+            quote_spanned!(span=> #private::or_default::<#inner>(self.__rest.#ident))
         }
+        (None, _) => quote_spanned!(site()=> #option::unwrap_or_default(#given)),
     }
 }
 

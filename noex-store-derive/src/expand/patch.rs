@@ -24,6 +24,7 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
     let fields: Vec<_> = changeable(bucket).map(|field| &field.ident).collect();
     let types = changeable(bucket).map(|field| &field.ty);
     let setters = changeable(bucket).map(|field| setter(names, field));
+    let key = bucket.fields.get(bucket.key).filter(|_| bucket.sound).map(|key| key_setter(names, key));
     let doc = format!("A set of changes to a [`{shown}`]. The key cannot change.");
     let is_empty = if fields.is_empty() {
         quote_spanned!(site()=> true)
@@ -43,6 +44,8 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
         #allow
         impl #patch {
             #(#setters)*
+
+            #key
         }
 
         #[automatically_derived]
@@ -56,6 +59,21 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
             fn is_empty(&self) -> bool {
                 #is_empty
             }
+        }
+    }
+}
+
+/// What says, when it is called, that the key cannot change.
+fn key_setter(names: &Names<'_>, key: &Field) -> TokenStream {
+    let private = &names.private;
+    let Field { ident, vis, .. } = key;
+    quote_spanned! {site()=>
+        #[doc(hidden)]
+        #vis fn #ident(self, _: impl ::core::marker::Sized) -> Self
+        where
+            for<'any> Self: #private::ChangeKey,
+        {
+            self
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The read surface: the reader, and a method for each index.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::Ident;
 
 use super::{Names, allow, at_type, narrowest, option, site};
 use crate::model::{Bucket, Field, IndexPlan};
+use crate::types::Shape;
 
 /// The type of what an index is asked for: the field's, or that of its elements.
 pub(super) fn asked(names: &Names<'_>, field: &Field, each: bool) -> TokenStream {
@@ -35,7 +36,7 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
         [(_, field)] => single(names, number, index, field),
         fields => compound(names, number, index, fields),
     });
-    let methods: Vec<TokenStream> = uniques.chain(indexes).collect();
+    let methods: Vec<TokenStream> = uniques.chain(indexes).chain(without_index(names, bucket)).collect();
     let methods = (!methods.is_empty()).then(|| {
         quote_spanned! {site()=>
             #[automatically_derived]
@@ -50,12 +51,12 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
     quote_spanned! {site()=>
         #[doc = #doc]
         #allow
-        #vis struct #reads(#root::Reader<#record>);
+        #vis struct #reads(#root::Reader<#record>) #bound;
 
         #methods
 
         #[automatically_derived]
-        impl ::core::ops::Deref for #reads {
+        impl ::core::ops::Deref for #reads #bound {
             type Target = #root::Reader<#record>;
 
             fn deref(&self) -> &Self::Target {
@@ -64,19 +65,47 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
         }
 
         #[automatically_derived]
-        impl ::core::convert::From<#root::Reader<#record>> for #reads {
+        impl ::core::convert::From<#root::Reader<#record>> for #reads #bound {
             fn from(reader: #root::Reader<#record>) -> Self {
                 Self(reader)
             }
         }
 
         #[automatically_derived]
-        impl ::core::clone::Clone for #reads {
+        impl ::core::clone::Clone for #reads #bound {
             fn clone(&self) -> Self {
                 Self(::core::clone::Clone::clone(&self.0))
             }
         }
     }
+}
+
+/// For each field without an index, a method that says, when it is called, that there is none.
+fn without_index(names: &Names<'_>, bucket: &Bucket) -> Vec<TokenStream> {
+    let Names { record, root, .. } = names;
+    let taken: Vec<String> =
+        bucket.compounds.iter().filter_map(|index| Some(index.accessor.as_ref()?.to_string())).collect();
+    let fields = bucket.fields.iter().enumerate().filter(|(_, field)| field.accessor.is_none());
+    fields
+        .filter(|(_, field)| field.token.is_some() && !taken.contains(&format!("by_{}", field.name)))
+        .map(|(at, field)| {
+            let span = field.ident.span();
+            let private = names.private_at(span);
+            let (vis, accessor) = (&field.vis, format_ident!("by_{}", field.name, span = site().located_at(span)));
+            let lacks = if at == bucket.key { quote!(ReadByKey) } else { quote!(ReadByIndex) };
+            // As if the user had written it at the field, which is then shown as the place of the condition.
+            let condition = quote_spanned!(span=> #private::#lacks);
+            quote_spanned! {site()=>
+                #[doc(hidden)]
+                #vis fn #accessor(&self, _: impl ::core::marker::Sized) -> ::std::vec::Vec<#root::Record<#record>>
+                where
+                    for<'any> Self: #condition,
+                {
+                    ::std::vec::Vec::new()
+                }
+            }
+        })
+        .collect()
 }
 
 fn unique(names: &Names<'_>, number: usize, field: &Field) -> Option<TokenStream> {
@@ -101,6 +130,11 @@ fn single(names: &Names<'_>, number: usize, index: &IndexPlan<'_>, field: &Field
     let span = at_type(field);
     let (private, accessor, vis) = (names.private_at(span), index.accessor?, &field.vis);
     let (asked, parameter) = (asked(names, field, index.each), parameter(field));
+    // The definition reports what is no collection; the condition keeps the method from doing so too.
+    let condition = (index.each && field.shape == Shape::Unknown).then(|| {
+        let inner = &field.inner;
+        quote_spanned!(span=> where for<'any> #inner: #private::Collection)
+    });
     let doc = if index.each {
         format!("The records that have this among their `{}`.", field.name)
     } else {
@@ -111,7 +145,9 @@ fn single(names: &Names<'_>, number: usize, index: &IndexPlan<'_>, field: &Field
         #vis fn #accessor(
             &self,
             #parameter: &(impl #private::IndexValue<#asked> + ?::core::marker::Sized),
-        ) -> ::std::vec::Vec<#root::Record<#record>> {
+        ) -> ::std::vec::Vec<#root::Record<#record>>
+        #condition
+        {
             #private::by_index(&self.0, #number, &[&#private::IndexValue::<#asked>::to_value(#parameter)])
         }
     })

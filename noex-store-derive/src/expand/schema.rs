@@ -3,6 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Expr;
+use syn::spanned::Spanned;
 
 use super::{Names, option, site};
 use crate::model::{Bucket, Evict, Field, FieldDefault, Format, Generated};
@@ -50,7 +51,7 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
 }
 
 fn field_schema(names: &Names<'_>, field: &Field, key: bool) -> TokenStream {
-    let Names { private, root, .. } = names;
+    let private = &names.private;
     let Field { stored, name, optional: is_optional, .. } = field;
     let rust_type = source::text(&field.ty);
     let kind = kind(&field.shape);
@@ -85,8 +86,10 @@ fn field_schema(names: &Names<'_>, field: &Field, key: bool) -> TokenStream {
         None => constraints.collect(),
     };
     let references = optional(field.rules.references.as_ref().map(|given| {
-        let bucket = &given.value;
-        quote_spanned!(site()=> <#bucket as #root::Bucket>::NAME)
+        let (bucket, ty) = (&given.value, &field.inner);
+        let span = site().located_at(bucket.span());
+        let private = names.private_at(span);
+        quote_spanned!(span=> #private::reference::<#bucket, #ty>())
     }));
     quote_spanned! {site()=>
         #private::FieldSchema {

@@ -154,7 +154,7 @@ fn indexes() {
     bucket("index(id, role, age, a, b, c, d)", "at most 6 fields", "d");
     bucket("index(role, age), index(role, age)", "this index is given twice", "index");
     good("#[bucket(index(a, b), index(b, a))] struct A { #[bucket(key)] id: u8, a: u8, b: u8 }");
-    for ty in ["String", "u8", "bool", "Option<String>", "Option<f64>", "Uuid", "HashMap<u8, u8>"] {
+    for ty in ["String", "u8", "bool", "Option<String>", "Uuid", "HashMap<u8, u8>"] {
         field(&format!("#[bucket(index(each))] a: {ty}"), "write `index`", "index");
     }
     good("struct A { #[bucket(key)] id: u8, #[bucket(index)] a: Vec<u8>, #[bucket(index(each))] b: Tags }");
@@ -162,6 +162,19 @@ fn indexes() {
         "#[bucket(index(a, b))] struct A { #[bucket(key)] id: u8, a: u8, b: u8, #[bucket(index)] a_and_b: u8 }",
         "two indexes would both be read by `by_a_and_b`",
         "index",
+    );
+}
+
+#[test]
+fn floats_have_no_index() {
+    for (attribute, ty) in [("index", "f64"), ("index", "Option<f32>"), ("index(each)", "Vec<f64>"), ("index(each)", "f64")] {
+        field(&format!("#[bucket({attribute})] a: {ty}"), "have no total order; index an integer", "index");
+    }
+    field("#[bucket(unique)] a: f64", "have no total order; use an integer", "unique");
+    one(
+        "#[bucket(index(role, total))] struct A { #[bucket(key)] id: u8, role: u8, total: f64 }",
+        "`total` cannot be in an index: it is `f64`",
+        "total",
     );
 }
 

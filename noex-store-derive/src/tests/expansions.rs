@@ -80,7 +80,7 @@ fn names_come_from_fields() {
         "fn by_fn(",
         "fn by_match(",
         "fn clear_match(",
-        "pub(crate) mod raw_draft_missing",
+        "pub(crate) mod raw_draft_needs",
     ] {
         assert!(code.contains(part), "{part} is not in {code}");
     }

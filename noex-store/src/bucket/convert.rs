@@ -12,7 +12,8 @@ use std::sync::Arc;
 #[diagnostic::on_unimplemented(
     message = "this field holds `{T}`, and `{Self}` is not one",
     label = "expected `{T}`, found `{Self}`",
-    note = "numbers are taken by their own type (write `1.0` for a float); text by anything that is text"
+    note = "a number is taken by its own type (write `1.0` for a float), text by anything that is text",
+    note = "an `Option` field takes the value itself, without `Some`"
 )]
 pub trait IntoField<T> {
     /// The field's value.
@@ -26,7 +27,8 @@ impl<T> IntoField<T> for T {
 }
 
 macro_rules! into_string {
-    ($($text:ty => |$it:ident| $string:expr),* $(,)?) => { $(impl IntoField<String> for $text {
+    ($($text:ty => |$it:ident| $string:expr),* $(,)?) => { $(#[diagnostic::do_not_recommend]
+    impl IntoField<String> for $text {
         fn into_field(self) -> String {
             let $it = self;
             $string
@@ -42,12 +44,14 @@ into_string! {
     Cow<'_, str> => |it| it.into_owned(),
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, U: IntoField<T>, const N: usize> IntoField<Vec<T>> for [U; N] {
     fn into_field(self) -> Vec<T> {
         self.into_iter().map(IntoField::into_field).collect()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Clone> IntoField<Vec<T>> for &[T] {
     fn into_field(self) -> Vec<T> {
         self.to_vec()
@@ -101,7 +105,7 @@ impl<T, U: IntoField<T>> IntoRange<T> for (Bound<U>, Bound<U>) {
 /// What a key or a unique value can be looked up by: itself, or `str` for `String`.
 #[diagnostic::on_unimplemented(
     message = "a `{T}` cannot be looked up by a `{Self}`",
-    label = "expected a reference to `{T}`"
+    label = "expected `&{T}`"
 )]
 pub trait UniqueKey<T>: Hash + Debug {
     /// Whether this is the value.
@@ -115,6 +119,7 @@ impl<T: Hash + Eq + Debug> UniqueKey<T> for T {
 }
 
 // `Hash` of a `str` and of its `String` agree: `Borrow` promises it.
+#[diagnostic::do_not_recommend]
 impl UniqueKey<String> for str {
     fn matches(&self, value: &String) -> bool {
         self == value
@@ -124,7 +129,7 @@ impl UniqueKey<String> for str {
 /// What an index can be asked for: a value, or `str` for `String`.
 #[diagnostic::on_unimplemented(
     message = "an index of `{T}` cannot be asked for a `{Self}`",
-    label = "expected a reference to `{T}`"
+    label = "expected `&{T}`"
 )]
 pub trait IndexValue<T> {
     /// The value as the index has it.
@@ -137,6 +142,7 @@ impl<T: Clone> IndexValue<T> for T {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IndexValue<String> for str {
     fn to_value(&self) -> String {
         self.to_owned()

@@ -21,6 +21,15 @@ pub struct Required;
 #[derive(Debug, Clone, Copy)]
 pub struct Optional;
 
+/// The presence of a field that may be `None`.
+#[diagnostic::on_unimplemented(
+    message = "every record has this field, so it is never `None`",
+    label = "the field is not an `Option`",
+    note = "`is_none` and `is_some` are for fields of type `Option<…>`"
+)]
+pub trait MayBeNone {}
+impl MayBeNone for Optional {}
+
 /// A field of a bucket, with its type: `User::AGE` is a `Field<User, u8, Optional>`.
 ///
 /// `T` is the type inside of the `Option` for an optional field. Comparisons give a [`Filter`]; a field that is `None`
@@ -101,125 +110,180 @@ pub trait SortValue: OrderedValue + Clone + Serialize + DeserializeOwned {}
 #[diagnostic::do_not_recommend]
 impl<T: OrderedValue + Clone + Serialize + DeserializeOwned> SortValue for T {}
 
+// The conditions stand on the methods, where the compiler explains them; on the `impl` it would say that there is no method.
 #[allow(
     clippy::should_implement_trait,
     reason = "these are the field's standard words, and they build filters"
 )]
-impl<B: Bucket, T: FieldValue, P: 'static> Field<B, T, P> {
+impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     /// The field equals the value.
     #[must_use]
-    pub fn eq(self, value: impl IntoField<T>) -> Filter<B> {
+    pub fn eq(self, value: impl IntoField<T>) -> Filter<B>
+    where
+        T: FieldValue,
+    {
         self.one_of(vec![value.into_field()])
     }
 
     /// The field does not equal the value; a `None` does not.
     #[must_use]
-    pub fn ne(self, value: impl IntoField<T>) -> Filter<B> {
+    pub fn ne(self, value: impl IntoField<T>) -> Filter<B>
+    where
+        T: FieldValue,
+    {
         !self.eq(value)
     }
 
     /// The field equals one of the values; with none, nothing passes.
     #[must_use]
-    pub fn is_in<V: IntoField<T>>(self, values: impl IntoIterator<Item = V>) -> Filter<B> {
+    pub fn is_in<V: IntoField<T>>(self, values: impl IntoIterator<Item = V>) -> Filter<B>
+    where
+        T: FieldValue,
+    {
         self.one_of(values.into_iter().map(IntoField::into_field).collect())
     }
 
     /// The field equals none of the values.
     #[must_use]
-    pub fn not_in<V: IntoField<T>>(self, values: impl IntoIterator<Item = V>) -> Filter<B> {
+    pub fn not_in<V: IntoField<T>>(self, values: impl IntoIterator<Item = V>) -> Filter<B>
+    where
+        T: FieldValue,
+    {
         !self.is_in(values)
     }
 
-    fn one_of(self, values: Vec<T>) -> Filter<B> {
+    fn one_of(self, values: Vec<T>) -> Filter<B>
+    where
+        T: FieldValue,
+    {
         Filter::leaf(OneOf { field: self.number, get: self.get, values })
     }
 }
 
-impl<B: Bucket, T: OrderedValue, P: 'static> Field<B, T, P> {
+impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     /// The field is greater than the value.
     #[must_use]
-    pub fn gt(self, value: impl IntoField<T>) -> Filter<B> {
+    pub fn gt(self, value: impl IntoField<T>) -> Filter<B>
+    where
+        T: OrderedValue,
+    {
         self.within(Bound::Excluded(value.into_field()), Bound::Unbounded)
     }
 
     /// The field is greater than the value, or equal to it.
     #[must_use]
-    pub fn ge(self, value: impl IntoField<T>) -> Filter<B> {
+    pub fn ge(self, value: impl IntoField<T>) -> Filter<B>
+    where
+        T: OrderedValue,
+    {
         self.within(Bound::Included(value.into_field()), Bound::Unbounded)
     }
 
     /// The field is less than the value.
     #[must_use]
-    pub fn lt(self, value: impl IntoField<T>) -> Filter<B> {
+    pub fn lt(self, value: impl IntoField<T>) -> Filter<B>
+    where
+        T: OrderedValue,
+    {
         self.within(Bound::Unbounded, Bound::Excluded(value.into_field()))
     }
 
     /// The field is less than the value, or equal to it.
     #[must_use]
-    pub fn le(self, value: impl IntoField<T>) -> Filter<B> {
+    pub fn le(self, value: impl IntoField<T>) -> Filter<B>
+    where
+        T: OrderedValue,
+    {
         self.within(Bound::Unbounded, Bound::Included(value.into_field()))
     }
 
     /// The field lies in the range: `18..65`, `18..=64`, `18..`, `..65`, `..=64`, or a pair of [`Bound`]s. A range that
     /// ends before it starts holds nothing.
     #[must_use]
-    pub fn between(self, range: impl IntoRange<T>) -> Filter<B> {
+    pub fn between(self, range: impl IntoRange<T>) -> Filter<B>
+    where
+        T: OrderedValue,
+    {
         let (start, end) = range.into_range();
         self.within(start, end)
     }
 
-    fn within(self, start: Bound<T>, end: Bound<T>) -> Filter<B> {
+    fn within(self, start: Bound<T>, end: Bound<T>) -> Filter<B>
+    where
+        T: OrderedValue,
+    {
         Filter::leaf(Within { field: self.number, get: self.get, start, end })
     }
 }
 
-impl<B: Bucket, T: 'static> Field<B, T, Optional> {
+impl<B: Bucket, T: 'static, P: 'static> Field<B, T, P> {
     /// The field is `None`.
     #[must_use]
-    pub fn is_none(self) -> Filter<B> {
+    pub fn is_none(self) -> Filter<B>
+    where
+        P: MayBeNone,
+    {
         Filter::leaf(Present { field: self.number, get: self.get, present: false })
     }
 
     /// The field is `Some`.
     #[must_use]
-    pub fn is_some(self) -> Filter<B> {
+    pub fn is_some(self) -> Filter<B>
+    where
+        P: MayBeNone,
+    {
         Filter::leaf(Present { field: self.number, get: self.get, present: true })
     }
 }
 
-impl<B: Bucket, T: TextValue, P: 'static> Field<B, T, P> {
+impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     /// The text starts with this, exactly as it is written. An index serves it.
     #[must_use]
-    pub fn starts_with(self, prefix: impl IntoField<String>) -> Filter<B> {
+    pub fn starts_with(self, prefix: impl IntoField<String>) -> Filter<B>
+    where
+        T: TextValue,
+    {
         Filter::leaf(TextMatch::new(self.number, self.get, TextTest::StartsWith, prefix.into_field()))
     }
 
     /// The text ends with this, exactly as it is written.
     #[must_use]
-    pub fn ends_with(self, suffix: impl IntoField<String>) -> Filter<B> {
+    pub fn ends_with(self, suffix: impl IntoField<String>) -> Filter<B>
+    where
+        T: TextValue,
+    {
         Filter::leaf(TextMatch::new(self.number, self.get, TextTest::EndsWith, suffix.into_field()))
     }
 }
 
-impl<B: Bucket, T: Contains, P: 'static> Field<B, T, P> {
+impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     /// A collection has this element; a text has this part, in upper or lower case. `index(each)` serves collections.
     #[must_use]
-    pub fn contains(self, needle: impl IntoField<T::Needle>) -> Filter<B> {
+    pub fn contains(self, needle: impl IntoField<T::Needle>) -> Filter<B>
+    where
+        T: Contains,
+    {
         let needle = T::prepare(needle.into_field());
         Filter::leaf(Holds { field: self.number, get: self.get, needle })
     }
 }
 
-impl<B: Bucket, T: SortValue, P: 'static> Field<B, T, P> {
+impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     /// Orders by the field, least first, `None` before all.
     #[must_use]
-    pub fn asc(self) -> OrderKey<B> {
+    pub fn asc(self) -> OrderKey<B>
+    where
+        T: SortValue,
+    {
         OrderKey::new(self.number, self.get, false)
     }
 
     /// Orders by the field, greatest first, `None` after all.
     #[must_use]
-    pub fn desc(self) -> OrderKey<B> {
+    pub fn desc(self) -> OrderKey<B>
+    where
+        T: SortValue,
+    {
         OrderKey::new(self.number, self.get, true)
     }
 }

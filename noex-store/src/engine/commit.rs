@@ -199,7 +199,9 @@ impl CommitLog {
             // A commit without changes counts too, or they could pile up.
             log.changes += commit.len().max(1);
             log.commits.push_back(commit);
+            // The latest commit stays, however big it is.
             while log.changes > log.capacity
+                && log.commits.len() > 1
                 && let Some(oldest) = log.commits.pop_front()
             {
                 log.changes -= oldest.len().max(1);

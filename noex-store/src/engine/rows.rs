@@ -9,11 +9,16 @@
 use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
+use arrayvec::ArrayVec;
+
 use super::RowId;
 
 const BITS: u32 = 5;
 const WIDTH: usize = 1 << BITS;
 const MASK: u64 = WIDTH as u64 - 1;
+
+/// Values of neighbouring rows.
+pub(crate) type Chunk<'a, T> = ArrayVec<&'a T, WIDTH>;
 
 /// The table; cloning it is O(1) and gives an independent snapshot.
 pub(crate) struct Rows<T> {
@@ -203,16 +208,38 @@ impl<T: Clone> Rows<T> {
         from: RowId,
         visit: &mut impl FnMut(RowId, &T) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
+        self.leaves(from, &mut |start, slots| {
+            (start..).zip(slots).try_for_each(|(row, slot)| match slot.get() {
+                Some(value) => visit(RowId(row), value),
+                None => ControlFlow::Continue(()),
+            })
+        })
+    }
+
+    /// The same in chunks, of which the visitor may keep what it likes: a call for each leaf instead of one for each row.
+    pub(crate) fn visit_chunks<'a>(
+        &'a self,
+        from: RowId,
+        visit: &mut impl FnMut(&mut Chunk<'a, T>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        self.leaves(from, &mut |_, slots| {
+            let mut chunk: Chunk<'a, T> = slots.iter().filter_map(OnceLock::get).collect();
+            visit(&mut chunk)
+        })
+    }
+
+    /// Calls `visit` with the leaves from `from` on: the row id of the first slot, and the slots.
+    fn leaves<'a>(
+        &'a self,
+        from: RowId,
+        visit: &mut impl FnMut(u64, &'a [OnceLock<T>]) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         if let Some(root) = &self.root {
-            root.visit(0, BITS * self.height, from.0, visit)?;
+            root.leaves(0, BITS * self.height, from.0, visit)?;
         }
-        let start = self.tail_start();
-        for at in from.0.saturating_sub(start).min(MASK + 1) as usize..self.tail_len() {
-            if let Some(value) = self.tail.slots[at].get() {
-                visit(RowId(start + at as u64), value)?;
-            }
-        }
-        ControlFlow::Continue(())
+        let (start, len) = (self.tail_start(), self.tail_len());
+        let skip = from.0.saturating_sub(start).min(len as u64) as usize;
+        visit(start + skip as u64, &self.tail.slots[skip..len])
     }
 
     /// Calls `visit` with the rows below `end` from the last to the first, until it breaks. O(log n + visited).
@@ -306,27 +333,23 @@ impl<T: Clone> Node<T> {
         }
     }
 
-    fn visit(
-        &self,
+    fn leaves<'a>(
+        &'a self,
         start: u64,
         shift: u32,
         from: u64,
-        visit: &mut impl FnMut(RowId, &T) -> ControlFlow<()>,
+        visit: &mut impl FnMut(u64, &'a [OnceLock<T>]) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         match self {
             Self::Leaf(leaf) => {
-                let skip = from.saturating_sub(start).min(WIDTH as u64) as usize;
-                for (at, slot) in leaf.slots.iter().enumerate().skip(skip) {
-                    if let Some(value) = slot.get() {
-                        visit(RowId(start + at as u64), value)?;
-                    }
-                }
+                let skip = from.saturating_sub(start).min(WIDTH as u64);
+                visit(start + skip, &leaf.slots[skip as usize..])?;
             }
             Self::Inner(inner) => {
                 let skip = (from.saturating_sub(start) >> shift).min(WIDTH as u64) as usize;
                 for (at, child) in inner.children.iter().enumerate().skip(skip) {
                     if let Some(child) = child {
-                        child.visit(start + ((at as u64) << shift), shift - BITS, from, visit)?;
+                        child.leaves(start + ((at as u64) << shift), shift - BITS, from, visit)?;
                     }
                 }
             }
@@ -387,3 +410,7 @@ impl<T: Clone> Node<T> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/rows.rs"]
+mod tests;

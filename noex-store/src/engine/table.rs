@@ -1,14 +1,16 @@
 //! One bucket's records and indexes at one version.
 //!
 //! The layout, from the inside out: records stand in the record table by row id, which is the order of insertion; the
-//! primary key and each unique field have a hash index from value to row id, and the record says whether it is the one;
-//! each ordered index is a counted tree of `(key, row)`. Indexes hold no records, so that copying their nodes touches no
-//! reference counts of records. The bench `layout` compares this with others.
+//! primary key has a hash index to the records themselves, so that a get is one descent; each unique field has one to row
+//! ids, and the record says whether it is the one; each ordered index is a counted tree of `(key, row)`. All but the first
+//! hold no records, so that copying their nodes touches no reference counts of records. The bench `layout` compares this
+//! with others.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::keys::Keys;
 use super::trie::HashTrie;
 use super::{HashState, OrderedIndex, RowId, Rows};
 use crate::bucket::Bucket;
@@ -20,8 +22,8 @@ use crate::error::Error;
 /// A bucket's state; cloning it is O(indexes) and gives an independent snapshot.
 pub(crate) struct Table<B: Bucket> {
     rows: Rows<Record<B>>,
-    keys: HashTrie,
-    uniques: Vec<HashTrie>,
+    keys: Keys<B>,
+    uniques: Vec<HashTrie<RowId>>,
     indexes: Vec<Box<dyn OrderedIndex<B>>>,
     shared: Arc<Shared<B>>,
 }
@@ -52,7 +54,7 @@ impl<B: Bucket> Table<B> {
         let counters = definition.counters.iter().map(|counter| (counter.field, AtomicU64::new(0))).collect();
         Self {
             rows: Rows::starting_at(0),
-            keys: HashTrie::default(),
+            keys: Keys::default(),
             uniques: definition.uniques.iter().map(|_| HashTrie::default()).collect(),
             indexes: definition.indexes.iter().map(|make| make()).collect(),
             shared: Arc::new(Shared { definition, hash, counters }),
@@ -78,15 +80,7 @@ impl<B: Bucket> Table<B> {
     /// The record of a key. Expected O(log n) with sixteen children a node; no allocation.
     #[inline]
     pub(crate) fn get<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Option<&Record<B>> {
-        let mut found = None;
-        self.keys.find(self.shared.hash.hash(key), |row| match self.rows.get(row) {
-            Some(record) if key.matches(record.value().key()) => {
-                found = Some(record);
-                true
-            }
-            _ => false,
-        });
-        found
+        self.keys.get(self.shared.hash.hash(key), key)
     }
 
     /// The record that has a value in a unique field. As [`Table::get`].
@@ -97,7 +91,7 @@ impl<B: Bucket> Table<B> {
         matches: impl Fn(&B) -> bool,
     ) -> Option<&Record<B>> {
         let mut found = None;
-        self.uniques.get(unique)?.find(hash, |row| match self.rows.get(row) {
+        self.uniques.get(unique)?.find(hash, |row| match self.rows.get(*row) {
             Some(record) if matches(record.value()) => {
                 found = Some(record);
                 true
@@ -122,7 +116,7 @@ impl<B: Bucket> Table<B> {
         let meta = Meta { row: self.rows.next(), version: 1, created_at: now, updated_at: now, expires_at };
         let record = Record::new(value, meta);
         let row = self.rows.push(record.clone());
-        self.keys.insert(key_hash, row);
+        self.keys.insert(key_hash, record.clone());
         for (unique, trie) in self.shared.definition.uniques.iter().zip(&mut self.uniques) {
             if let Some(hash) = unique.hash(record.value(), &self.shared.hash) {
                 trie.insert(hash, row);
@@ -148,13 +142,15 @@ impl<B: Bucket> Table<B> {
         let meta = Meta { version: old.version() + 1, updated_at: now, ..*old.meta() };
         let record = Record::new(value, meta);
         self.rows.replace(row, record.clone());
+        let key_hash = self.shared.hash.hash(old.key());
+        self.keys.replace(key_hash, row, record.clone());
         let (old, new) = (old.value(), record.value());
         for (unique, trie) in self.shared.definition.uniques.iter().zip(&mut self.uniques) {
             if unique.same(old, new) {
                 continue;
             }
             if let Some(hash) = unique.hash(old, &self.shared.hash) {
-                trie.remove(hash, row);
+                trie.remove(hash, |other| *other == row);
             }
             if let Some(hash) = unique.hash(new, &self.shared.hash) {
                 trie.insert(hash, row);
@@ -177,7 +173,7 @@ impl<B: Bucket> Table<B> {
         self.keys.remove(self.shared.hash.hash(value.key()), row);
         for (unique, trie) in self.shared.definition.uniques.iter().zip(&mut self.uniques) {
             if let Some(hash) = unique.hash(value, &self.shared.hash) {
-                trie.remove(hash, row);
+                trie.remove(hash, |other| *other == row);
             }
         }
         for index in &mut self.indexes {
@@ -188,7 +184,7 @@ impl<B: Bucket> Table<B> {
     /// Removes all records; row ids go on.
     pub(crate) fn clear(&mut self) {
         self.rows = Rows::starting_at(self.rows.next().0);
-        self.keys = HashTrie::default();
+        self.keys = Keys::default();
         self.uniques.fill(HashTrie::default());
         for index in &mut self.indexes {
             *index = index.boxed_empty();
@@ -205,13 +201,13 @@ impl<B: Bucket> Table<B> {
     fn check_unique(
         &self,
         unique: &dyn UniqueRule<B>,
-        trie: &HashTrie,
+        trie: &HashTrie<RowId>,
         value: &B,
         own: Option<RowId>,
     ) -> Result<(), Error> {
         let Some(hash) = unique.hash(value, &self.shared.hash) else { return Ok(()) };
         let taken = trie.find(hash, |row| {
-            Some(row) != own && self.rows.get(row).is_some_and(|other| unique.same(other.value(), value))
+            Some(*row) != own && self.rows.get(*row).is_some_and(|other| unique.same(other.value(), value))
         });
         match taken {
             None => Ok(()),
@@ -232,3 +228,7 @@ impl<B: Bucket> Table<B> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/table.rs"]
+mod tests;

@@ -305,18 +305,16 @@ fn merge_small<E: Ord + Clone>(inner: &mut Inner<E>, at: usize) {
         Child::Leaf(leaf) => leaf.entries.len() < LEAF / 4,
         Child::Inner(child) => child.children.len() < FAN / 4,
     };
-    if !small || inner.children.len() < 2 {
+    if !small {
         return;
     }
-    let left = if at + 1 < inner.children.len() { at } else { at - 1 };
-    let fits = match (&inner.children[left], &inner.children[left + 1]) {
-        (Child::Leaf(a), Child::Leaf(b)) => a.entries.len() + b.entries.len() <= LEAF * 3 / 4,
-        (Child::Inner(a), Child::Inner(b)) => a.children.len() + b.children.len() <= FAN * 3 / 4,
+    let fits = |left: &usize| match (inner.children.get(*left), inner.children.get(*left + 1)) {
+        (Some(Child::Leaf(a)), Some(Child::Leaf(b))) => a.entries.len() + b.entries.len() <= LEAF * 3 / 4,
+        (Some(Child::Inner(a)), Some(Child::Inner(b))) => a.children.len() + b.children.len() <= FAN * 3 / 4,
         _ => false,
     };
-    if !fits {
-        return;
-    }
+    // Both neighbours are tried: removals that go forwards leave small nodes behind them, and full ones before them.
+    let Some(left) = [at, at.saturating_sub(1)].into_iter().find(fits) else { return };
     let right = inner.take(left + 1);
     match (&mut inner.children[left], right) {
         (Child::Leaf(into), Child::Leaf(from)) => {
@@ -389,3 +387,7 @@ fn visit_child_rev<E>(
     }
     ControlFlow::Continue(())
 }
+
+#[cfg(test)]
+#[path = "tests/tree.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 //! Sums, means, ends and groups.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -53,7 +54,8 @@ pub struct Compensated {
 
 macro_rules! summable {
     ($($sum:ty: $($number:ty),*;)*) => { $(
-        $(impl Summable for $number {
+        $(#[diagnostic::do_not_recommend]
+        impl Summable for $number {
             type Sum = $sum;
             type Adder = Whole<$sum>;
         }
@@ -74,6 +76,7 @@ summable! { u128: u8, u16, u32, u64, u128; i128: i8, i16, i32, i64, i128; }
 
 macro_rules! summable_sizes {
     ($($number:ty => $sum:ty),*) => { $(
+        #[diagnostic::do_not_recommend]
         impl Summable for $number {
             type Sum = $sum;
             type Adder = Whole<$sum>;
@@ -95,6 +98,7 @@ summable_sizes!(usize => u128, isize => i128);
 
 macro_rules! summable_floats {
     ($($number:ty),*) => { $(
+        #[diagnostic::do_not_recommend]
         impl Summable for $number {
             type Sum = f64;
             type Adder = Compensated;
@@ -258,6 +262,7 @@ pub trait GroupBy<B>: Copy + 'static {
     fn compare(&self, a: &B, b: &B) -> Ordering;
 }
 
+#[diagnostic::do_not_recommend]
 impl<B: Bucket, T: Ord + Clone + 'static, P: Presence<T>> GroupBy<B> for Field<B, T, P> {
     type Key = P::Key;
 
@@ -272,6 +277,7 @@ impl<B: Bucket, T: Ord + Clone + 'static, P: Presence<T>> GroupBy<B> for Field<B
 
 macro_rules! group_by {
     ($($part:ident $number:tt),+) => {
+        #[diagnostic::do_not_recommend]
         impl<B: Bucket, $($part: GroupBy<B>),+> GroupBy<B> for ($($part,)+) {
             type Key = ($($part::Key,)+);
 
@@ -288,31 +294,77 @@ macro_rules! group_by {
 group_by!(G0 0, G1 1);
 group_by!(G0 0, G1 1, G2 2);
 
-/// A record that stands for its group: groups are found by comparing records, so that no key is cloned for each record.
+/// A record that stands for its group.
 struct Member<B, G> {
     record: Record<B>,
     by: G,
 }
 
-impl<B: Bucket, G: GroupBy<B>> Ord for Member<B, G> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.by.compare(&self.record, &other.record)
+/// A record whose group is looked for.
+struct Probe<'a, B, G> {
+    record: &'a B,
+    by: G,
+}
+
+/// What groups are found by: records are compared with each other, so that neither a key nor a reference count is touched
+/// for a record whose group is there.
+trait Grouped<B> {
+    fn record(&self) -> &B;
+    fn compare(&self, other: &B) -> Ordering;
+}
+
+impl<B: Bucket, G: GroupBy<B>> Grouped<B> for Member<B, G> {
+    fn record(&self) -> &B {
+        &self.record
+    }
+
+    fn compare(&self, other: &B) -> Ordering {
+        self.by.compare(&self.record, other)
     }
 }
 
-impl<B: Bucket, G: GroupBy<B>> PartialOrd for Member<B, G> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+impl<B: Bucket, G: GroupBy<B>> Grouped<B> for Probe<'_, B, G> {
+    fn record(&self) -> &B {
+        self.record
+    }
+
+    fn compare(&self, other: &B) -> Ordering {
+        self.by.compare(self.record, other)
     }
 }
 
-impl<B: Bucket, G: GroupBy<B>> PartialEq for Member<B, G> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
+impl<'a, B: Bucket, G: GroupBy<B>> Borrow<dyn Grouped<B> + 'a> for Member<B, G> {
+    fn borrow(&self) -> &(dyn Grouped<B> + 'a) {
+        self
     }
 }
 
-impl<B: Bucket, G: GroupBy<B>> Eq for Member<B, G> {}
+/// An order and an equality from `compare`.
+macro_rules! ordered {
+    ([$($generics:tt)*] $ordered:ty) => {
+        impl<$($generics)*> Ord for $ordered {
+            fn cmp(&self, other: &Self) -> Ordering {
+                self.compare(other.record())
+            }
+        }
+
+        impl<$($generics)*> PartialOrd for $ordered {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl<$($generics)*> PartialEq for $ordered {
+            fn eq(&self, other: &Self) -> bool {
+                self.cmp(other).is_eq()
+            }
+        }
+
+        impl<$($generics)*> Eq for $ordered {}
+    };
+}
+ordered!([B: Bucket, G: GroupBy<B>] Member<B, G>);
+ordered!([B] dyn Grouped<B> + '_);
 
 /// All that is known of the numbers of a group.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -368,8 +420,14 @@ impl<B: Bucket, G: GroupBy<B>> Groups<'_, B, G> {
         let mut groups: BTreeMap<Member<B, G>, A> = BTreeMap::new();
         let by = self.by;
         self.select.visit_unordered(&mut |record| {
-            let group = groups.entry(Member { record: record.clone(), by }).or_insert_with(&start);
-            add(group, record);
+            let probe: &dyn Grouped<B> = &Probe { record: record.value(), by };
+            match groups.get_mut(probe) {
+                Some(group) => add(group, record),
+                None => {
+                    let group = groups.entry(Member { record: record.clone(), by }).or_insert_with(&start);
+                    add(group, record);
+                }
+            }
             ControlFlow::Continue(())
         });
         groups.into_iter().filter_map(|(member, value)| Some((by.key(&member.record)?, value))).collect()

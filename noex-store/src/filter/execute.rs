@@ -135,9 +135,7 @@ impl<B: Bucket> Run<'_, '_, B> {
         let table = self.table;
         match &self.plan.access {
             Access::Nothing => ControlFlow::Continue(()),
-            Access::Scan | Access::IndexOrder(_) => {
-                table.rows().visit(RowId(0), &mut |_, record| self.if_passes(record, visit))
-            }
+            Access::Scan | Access::IndexOrder(_) => self.scan(RowId(0), visit),
             Access::Lookup(lookup) => lookup.rows.iter().try_for_each(|row| self.fetch(*row, visit)),
             Access::Index(ranges) => {
                 let Some(index) = table.index(ranges.index) else { return ControlFlow::Continue(()) };
@@ -146,12 +144,19 @@ impl<B: Bucket> Run<'_, '_, B> {
                     .iter()
                     .try_for_each(|range| index.visit(range.clone(), &mut |row| self.fetch(row, visit)))
             }
-            Access::Both(..) | Access::Union(_) => self.in_row_order(visit),
+            // Not `in_row_order`: a place in another order says nothing about rows.
+            Access::Both(..) | Access::Union(_) => {
+                self.rows().iter().try_for_each(|row| self.fetch(*row, visit))
+            }
         }
     }
 
-    fn if_passes(&self, record: &Record<B>, visit: Visit<'_, B>) -> ControlFlow<()> {
-        if self.passes(record) { visit(record) } else { ControlFlow::Continue(()) }
+    /// The records from a row on that pass, in the order of insertion.
+    fn scan(&self, from: RowId, visit: Visit<'_, B>) -> ControlFlow<()> {
+        self.table.rows().visit_chunks(from, &mut |records| {
+            self.plan.residual.iter().for_each(|node| node.retain(records));
+            records.iter().try_for_each(|record| visit(record))
+        })
     }
 
     /// The rows of the plan, ascending and each once.
@@ -185,14 +190,14 @@ impl<B: Bucket> Run<'_, '_, B> {
         match &self.plan.access {
             Access::Scan | Access::IndexOrder(_) => {
                 let from = match self.after {
-                    Some(after) => RowId(after.row.0 + 1),
+                    Some(after) => RowId(after.row.0.saturating_add(1)),
                     None if skip > 0 => match self.table.rows().nth(skip) {
                         Some(row) => row,
                         None => return ControlFlow::Continue(()),
                     },
                     None => RowId(0),
                 };
-                self.table.rows().visit(from, &mut |_, record| self.if_passes(record, visit))
+                self.scan(from, visit)
             }
             Access::Index(ranges) => {
                 let (Some(index), Some(range)) = (self.table.index(ranges.index), ranges.ranges.first())

@@ -7,7 +7,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::bucket::field::{FieldValue, OrderedValue};
-use crate::engine::{KeyPoint, KeyRange};
+use crate::bucket::record::Record;
+use crate::engine::{Chunk, KeyPoint, KeyRange};
 
 /// What of a field a condition is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,10 @@ pub(crate) trait Leaf<B>: Send + Sync {
     fn field(&self) -> u16;
     /// Whether a value passes.
     fn test(&self, value: &B) -> bool;
+    /// Keeps the records that pass. One call for many records: the test is compiled into the loop.
+    fn retain(&self, records: &mut Chunk<'_, Record<B>>) {
+        records.retain(|record| self.test(record));
+    }
     /// In words.
     fn describe(&self, field: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result;
     /// The ranges of an index's keys that hold exactly what passes; `None` if that cannot be said.
@@ -156,9 +161,11 @@ impl<B, T> Leaf<B> for Present<B, T> {
 /// Text that can be searched.
 #[diagnostic::on_unimplemented(
     message = "`starts_with` and `ends_with` need text, and `{Self}` is not text",
-    label = "not a text field"
+    label = "not a text field",
+    note = "text is `String`, and what is `AsRef<str> + From<String>`"
 )]
 pub trait TextValue: AsRef<str> + From<String> + Send + Sync + 'static {}
+#[diagnostic::do_not_recommend]
 impl<T: AsRef<str> + From<String> + Send + Sync + 'static> TextValue for T {}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,12 +256,19 @@ pub trait Contains: Send + Sync + 'static {
     fn holds(&self, needle: &Self::Needle) -> bool;
 }
 
+/// Lower case letter by letter, with one sigma: `str::to_lowercase` writes a sigma at the end of a word in another way than
+/// elsewhere, and a text would lack its own parts.
+fn lower(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).map(|letter| if letter == 'ς' { 'σ' } else { letter }).collect()
+}
+
+#[diagnostic::do_not_recommend]
 impl Contains for String {
     type Needle = String;
     const ELEMENTS: bool = false;
 
     fn prepare(needle: String) -> String {
-        needle.to_lowercase()
+        lower(&needle)
     }
 
     fn holds(&self, needle: &String) -> bool {
@@ -266,13 +280,14 @@ impl Contains for String {
                     .windows(needle.len())
                     .any(|part| part.eq_ignore_ascii_case(needle.as_bytes()))
         } else {
-            self.to_lowercase().contains(needle.as_str())
+            lower(self).contains(needle.as_str())
         }
     }
 }
 
 macro_rules! contains {
     ($([$($param:tt)*] $collection:ty),* $(,)?) => { $(
+        #[diagnostic::do_not_recommend]
         impl<T: FieldValue, $($param)*> Contains for $collection {
             type Needle = T;
             const ELEMENTS: bool = true;
@@ -317,15 +332,16 @@ impl<B, T: Contains> Leaf<B> for Holds<B, T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Contains for Arc<str> {
     type Needle = String;
     const ELEMENTS: bool = false;
 
     fn prepare(needle: String) -> String {
-        needle.to_lowercase()
+        lower(&needle)
     }
 
     fn holds(&self, needle: &String) -> bool {
-        self.to_lowercase().contains(needle.as_str())
+        lower(self).contains(needle.as_str())
     }
 }

@@ -15,6 +15,8 @@ use std::ops::Not;
 use std::sync::Arc;
 
 use crate::bucket::Bucket;
+use crate::bucket::record::Record;
+use crate::engine::Chunk;
 use leaf::Leaf;
 
 /// A condition on the records of a bucket, built from field tokens: `User::AGE.ge(18).and(User::ROLE.eq(Role::Admin))`.
@@ -156,6 +158,17 @@ impl<B: Bucket> Node<B> {
             Self::All(nodes) => nodes.iter().all(|node| node.test(value)),
             Self::Any(nodes) => nodes.iter().any(|node| node.test(value)),
             Self::Not(node) => !node.test(value),
+        }
+    }
+
+    /// Keeps the records that pass.
+    pub(crate) fn retain(&self, records: &mut Chunk<'_, Record<B>>) {
+        match self {
+            Self::Const(true) => {}
+            Self::Const(false) => records.clear(),
+            Self::Leaf(leaf) => leaf.retain(records),
+            Self::All(nodes) => nodes.iter().for_each(|node| node.retain(records)),
+            Self::Any(_) | Self::Not(_) => records.retain(|record| self.test(record)),
         }
     }
 

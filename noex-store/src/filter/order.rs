@@ -38,9 +38,7 @@ struct FieldOrder<B, T> {
 
 impl<B: Bucket> OrderKey<B> {
     pub(crate) fn new<T: SortValue>(field: u16, get: fn(&B) -> Option<&T>, desc: bool) -> Self {
-        let encode = |value: &T| serde_json::to_value(value).unwrap_or(Value::Null);
-        let decode = |value: &Value| T::deserialize(value).ok();
-        Self { field, desc, compare: Arc::new(FieldOrder { get, encode, decode }) }
+        Self { field, desc, compare: Arc::new(FieldOrder { get, encode: encode::<T>, decode: decode::<T> }) }
     }
 
     /// An order that is not put into cursors, so that its values need not be serialisable.
@@ -88,6 +86,26 @@ impl<B: Bucket> fmt::Debug for OrderKey<B> {
     }
 }
 
+/// A value as text of JSON, which holds numbers of 128 bits, as `Value` does not; and the numbers that JSON has no word for.
+fn encode<T: SortValue>(value: &T) -> Value {
+    let any: &dyn Any = value;
+    let small = any.downcast_ref::<f32>().map(|small| f64::from(*small));
+    match any.downcast_ref::<f64>().copied().or(small) {
+        Some(float) if !float.is_finite() => Value::String(float.to_string()),
+        _ => serde_json::to_string(value).map_or(Value::Null, Value::String),
+    }
+}
+
+fn decode<T: SortValue>(value: &Value) -> Option<T> {
+    let text = value.as_str()?;
+    let not_finite = || {
+        let float: f64 = text.parse().ok()?;
+        let forms: [&dyn Any; 2] = [&float, &(float as f32)];
+        forms.into_iter().find_map(|form| form.downcast_ref::<T>().cloned())
+    };
+    serde_json::from_str(text).ok().or_else(not_finite)
+}
+
 pub(crate) fn point(value: &OrderValue) -> KeyPoint<'_> {
     match value {
         None => KeyPoint::Absent,
@@ -132,7 +150,7 @@ impl<B: Bucket, T: OrderedValue + Clone> Compare<B> for FieldOrder<B, T> {
     fn encode(&self, value: &OrderValue) -> Value {
         match typed(value) {
             None => Value::Null,
-            // In a list, so that a value which is written as `null` (NaN) is not taken for a missing one.
+            // In a list, so that a value which cannot be written is not taken for a missing one.
             Some(value) => Value::Array(vec![(self.encode)(value)]),
         }
     }
@@ -152,25 +170,28 @@ impl<B: Bucket, T: OrderedValue + Clone> Compare<B> for FieldOrder<B, T> {
 /// What `order_by` takes: a key, or a tuple, an array or a `Vec` of keys, the most significant first.
 #[diagnostic::on_unimplemented(
     message = "records of `{B}` cannot be ordered by this",
-    label = "expected `Field.asc()` or `Field.desc()`, or a tuple of up to six of them"
+    label = "expected a field with a direction, `.asc()` or `.desc()`, or a tuple of up to six of them"
 )]
 pub trait OrderBy<B> {
     /// The keys, the most significant first.
     fn into_keys(self) -> Vec<OrderKey<B>>;
 }
 
+#[diagnostic::do_not_recommend]
 impl<B> OrderBy<B> for OrderKey<B> {
     fn into_keys(self) -> Vec<Self> {
         vec![self]
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<B> OrderBy<B> for Vec<OrderKey<B>> {
     fn into_keys(self) -> Self {
         self
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<B, const N: usize> OrderBy<B> for [OrderKey<B>; N] {
     fn into_keys(self) -> Vec<OrderKey<B>> {
         self.into()
@@ -179,6 +200,7 @@ impl<B, const N: usize> OrderBy<B> for [OrderKey<B>; N] {
 
 macro_rules! order_by {
     ($($key:ident $number:tt),+) => {
+        #[diagnostic::do_not_recommend]
         impl<B, $($key: OrderBy<B>),+> OrderBy<B> for ($($key,)+) {
             fn into_keys(self) -> Vec<OrderKey<B>> {
                 let mut keys = Vec::new();

@@ -13,6 +13,8 @@ use crate::engine::{RowId, Table};
 const FETCH: usize = 8;
 /// What putting a row into order costs.
 const SORT: usize = 3;
+/// What listing an entry, and going through the list beside that of another index, costs.
+const MERGE: usize = 3;
 /// Below this, a query is served by the first way that fits: choosing costs more than it saves.
 const SMALL: usize = 64;
 
@@ -90,11 +92,18 @@ impl<'q, B: Bucket> Plan<'q, B> {
         let in_order = candidates.iter().position(|candidate| served(candidate, query.order).is_some());
         let total = table.len();
 
+        // What a union must undercut. With a limit, the walk of an index may end early, and only a small one is sure to.
+        let to_beat = match (candidates.first().map(IndexRanges::len), wanted) {
+            (None, _) => Some(total),
+            (Some(best), _) if best <= SMALL => None,
+            (Some(best), None) => Some(best),
+            (Some(_), Some(_)) => Some(0),
+        };
+        if let Some(branches) = to_beat.and_then(|to_beat| union(table, &conjuncts, to_beat)) {
+            let order = if query.order.is_empty() { Order::SortRows } else { Order::Sort };
+            return Self { access: Access::Union(branches), order, residual: conjuncts };
+        }
         if candidates.is_empty() {
-            if let Some(branches) = union(table, &conjuncts, total) {
-                let order = if query.order.is_empty() { Order::SortRows } else { Order::Sort };
-                return Self { access: Access::Union(branches), order, residual: conjuncts };
-            }
             let (access, order) = Self::everything(query.order);
             return Self { access, order, residual: conjuncts };
         }
@@ -126,14 +135,13 @@ impl<'q, B: Bucket> Plan<'q, B> {
             None if query.order.is_empty() => Order::SortRows,
             None => Order::Sort,
         };
-        if order == Order::Sort || query.order.is_empty() {
-            candidates.sort_by_key(IndexRanges::len);
-            let partner = candidates.iter().position(|other| {
+        if first.len() > SMALL && (order == Order::Sort || query.order.is_empty()) {
+            let by_row = query.order.is_empty();
+            let partners = candidates.iter().enumerate().filter(|(_, other)| {
                 other.used.iter().any(|used| !first.used.contains(used))
-                    && first.len() > SMALL
-                    && both_wins(first.len(), other.len(), total)
+                    && both_cost(&first, other, total) < alone_cost(&first, other, total, by_row, wanted)
             });
-            if let Some(at) = partner {
+            if let Some((at, _)) = partners.min_by_key(|(_, other)| both_cost(&first, other, total)) {
                 let second = candidates.swap_remove(at);
                 let used: Vec<usize> = first.used.iter().chain(&second.used).copied().collect();
                 let residual = rest(&conjuncts, &used);
@@ -167,7 +175,7 @@ impl<'q, B: Bucket> Plan<'q, B> {
             Access::Nothing => 0,
             Access::Lookup(lookup) => lookup.rows.len(),
             Access::Index(ranges) => ranges.len(),
-            Access::Both(a, b) => (a.len() as u128 * b.len() as u128 / table.len().max(1) as u128) as usize,
+            Access::Both(a, b) => a.len() + b.len(),
             Access::Union(branches) => branches.iter().map(Branch::len).sum(),
             Access::IndexOrder(_) | Access::Scan => table.len(),
         }
@@ -229,18 +237,44 @@ fn served<B: Bucket>(ranges: &IndexRanges<'_>, order: &[OrderKey<B>]) -> Option<
         .then(|| Order::Index { desc: order[0].desc })
 }
 
-/// Whether reading two indexes and fetching what is in both beats fetching what is in the first.
-fn both_wins(first: usize, second: usize, total: usize) -> bool {
-    let in_both = (first as u128 * second as u128 / total.max(1) as u128) as usize;
-    let both = (first + second).saturating_mul(1 + SORT).saturating_add(in_both.saturating_mul(FETCH));
-    both < first.saturating_mul(FETCH)
+/// What it costs to list what two indexes have, and to fetch what is in both lists. Takes the two to be independent.
+fn both_cost(first: &IndexRanges<'_>, second: &IndexRanges<'_>, total: usize) -> usize {
+    let list = |ranges: &IndexRanges<'_>| {
+        let sort = if ranges.in_row_order { 0 } else { SORT };
+        ranges.len().saturating_mul(MERGE + sort)
+    };
+    let in_both = (first.len() as u128 * second.len() as u128 / total.max(1) as u128) as usize;
+    list(first).saturating_add(list(second)).saturating_add(in_both.saturating_mul(FETCH))
 }
 
-/// The ways into the branches of a disjunction, if every branch has one and together they are few.
+/// What it costs to fetch what the first index has, and to test it for what the second one stands for.
+fn alone_cost(
+    first: &IndexRanges<'_>,
+    second: &IndexRanges<'_>,
+    total: usize,
+    by_row: bool,
+    wanted: Option<usize>,
+) -> usize {
+    let all = match by_row && !first.in_row_order {
+        true => first.len().saturating_mul(FETCH + SORT),
+        false => first.len().saturating_mul(FETCH),
+    };
+    match wanted {
+        // The walk ends when so many have passed.
+        Some(wanted) if by_row && first.in_row_order => {
+            let walk = wanted as u128 * total as u128 / second.len().max(1) as u128;
+            all.min(usize::try_from(walk).unwrap_or(usize::MAX).saturating_mul(FETCH))
+        }
+        _ => all,
+    }
+}
+
+/// The ways into the branches of a disjunction, if every branch has one and together they cost less than fetching so many
+/// records.
 fn union<'q, B: Bucket>(
     table: &Table<B>,
     conjuncts: &[&'q Node<B>],
-    total: usize,
+    to_beat: usize,
 ) -> Option<Vec<Branch<'q>>> {
     let best = conjuncts.iter().filter_map(|node| {
         let Node::Any(branches) = node else { return None };
@@ -248,7 +282,7 @@ fn union<'q, B: Bucket>(
     });
     let best = best.min_by_key(|branches| branches.iter().map(Branch::len).sum::<usize>())?;
     let rows: usize = best.iter().map(Branch::len).sum();
-    (rows <= SMALL || rows.saturating_mul(FETCH + SORT) < total.saturating_mul(FETCH)).then_some(best)
+    (rows <= SMALL || rows.saturating_mul(FETCH + SORT) < to_beat.saturating_mul(FETCH)).then_some(best)
 }
 
 fn branch_of<'q, B: Bucket>(table: &Table<B>, node: &'q Node<B>) -> Option<Branch<'q>> {

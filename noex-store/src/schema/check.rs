@@ -2,12 +2,12 @@
 //! an issue on a bad one.
 
 use std::borrow::Cow;
-use std::fmt::{Debug, Display};
+use std::fmt::Debug;
 use std::sync::OnceLock;
 
 use regex::Regex;
 
-use super::traits::{Bounded, Choice, Finite, Lengthy, Texts};
+use super::traits::{Bounded, Choice, Finite, Lengthy, Refusal, Texts};
 use super::{Format, Schema};
 use crate::error::{IssueCode, ValidationIssue};
 
@@ -106,7 +106,7 @@ pub fn min_length<T: Lengthy>(report: &mut Report, field: u16, value: Option<&T>
         && length < limit
     {
         let message = format!("must have at least {}, has {length}", units::<T>(limit));
-        report.add(field, None, IssueCode::MinLength, message, None);
+        report.add(field, None, IssueCode::MinLength, message, value.and_then(Lengthy::shown));
     }
 }
 
@@ -116,7 +116,7 @@ pub fn max_length<T: Lengthy>(report: &mut Report, field: u16, value: Option<&T>
         && length > limit
     {
         let message = format!("must have at most {}, has {length}", units::<T>(limit));
-        report.add(field, None, IssueCode::MaxLength, message, None);
+        report.add(field, None, IssueCode::MaxLength, message, value.and_then(Lengthy::shown));
     }
 }
 
@@ -170,7 +170,7 @@ pub fn finite<T: Finite + ?Sized>(report: &mut Report, field: u16, value: Option
 }
 
 /// `validate = path` on a field.
-pub fn custom<T, M: Display>(
+pub fn custom<T, M: Refusal>(
     report: &mut Report,
     field: u16,
     value: Option<&T>,
@@ -182,7 +182,7 @@ pub fn custom<T, M: Display>(
 }
 
 /// `validate = path` on the struct.
-pub fn custom_record<B, M: Display>(
+pub fn custom_record<B, M: Refusal>(
     report: &mut Report,
     record: &B,
     check: impl FnOnce(&B) -> Result<(), M>,

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+use smallvec::SmallVec;
 use uuid::{ContextV7, Timestamp, Uuid};
 
 use super::Schema;
@@ -14,11 +15,17 @@ pub struct Fill<'a> {
     pub(crate) schema: &'static Schema,
     /// The fields of the counters, and the last number that each has given.
     pub(crate) counters: &'a [(u16, AtomicU64)],
+    /// The greatest number that a draft before this one in the batch was given for each counter; shorter if there was none.
+    pub(crate) given: SmallVec<[u64; 2]>,
     /// Milliseconds since 1970-01-01 UTC.
     pub(crate) now: u64,
 }
 
-impl Fill<'_> {
+impl<'a> Fill<'a> {
+    pub(crate) fn new(schema: &'static Schema, counters: &'a [(u16, AtomicU64)], now: u64) -> Self {
+        Self { schema, counters, given: SmallVec::new(), now }
+    }
+
     /// The given value, or a new UUID.
     pub fn uuid<T: UuidField>(&mut self, given: Option<T>) -> T {
         given.unwrap_or_else(|| T::from_uuid(new_uuid(self.now)))
@@ -40,20 +47,29 @@ impl Fill<'_> {
     /// [`Error::AutoIncrementExhausted`] when the next number does not fit the field's type.
     pub fn autoincrement<T: AutoIncrement>(&mut self, counter: usize, given: Option<T>) -> Result<T, Error> {
         if let Some(given) = given {
+            if let Some(number) = given.to_u64() {
+                self.given.resize(self.given.len().max(counter + 1), 0);
+                self.given[counter] = self.given[counter].max(number);
+            }
             return Ok(given);
         }
         let Some((field, last)) = self.counters.get(counter) else {
             return Err(Error::BucketNotDefined { bucket: self.schema.name });
         };
-        // Saturating, so that an exhausted counter stays exhausted instead of starting again.
-        let last = last
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(last.saturating_add(1)))
-            .unwrap_or_else(|last| last);
-        let next = last.saturating_add(1);
-        T::from_u64(next).filter(|_| last != u64::MAX).ok_or(Error::AutoIncrementExhausted {
+        // A given number moves the counter when it is committed, which is too late for the drafts of its own batch.
+        let given = self.given.get(counter).copied().unwrap_or_default();
+        let after = |last: u64| {
+            let next = last.max(given).checked_add(1)?;
+            Some((next, T::from_u64(next)?))
+        };
+        // A number that does not fit is not taken: the counter stays where it is, whatever becomes of the batch.
+        let taken =
+            last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| after(last).map(|(next, _)| next));
+        let last = taken.unwrap_or_else(|last| last);
+        after(last).map(|(_, number)| number).ok_or_else(|| Error::AutoIncrementExhausted {
             bucket: self.schema.name,
             field: self.schema.fields.get(usize::from(*field)).map_or("", |field| field.name),
-            next,
+            next: last.max(given).saturating_add(1),
         })
     }
 }
@@ -76,12 +92,14 @@ pub trait UuidField {
     fn from_uuid(uuid: Uuid) -> Self;
 }
 
+#[diagnostic::do_not_recommend]
 impl UuidField for Uuid {
     fn from_uuid(uuid: Uuid) -> Self {
         uuid
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl UuidField for String {
     fn from_uuid(uuid: Uuid) -> Self {
         uuid.to_string()
@@ -98,6 +116,7 @@ pub trait CuidField {
     fn from_cuid(cuid: String) -> Self;
 }
 
+#[diagnostic::do_not_recommend]
 impl CuidField for String {
     fn from_cuid(cuid: String) -> Self {
         cuid
@@ -115,7 +134,8 @@ pub trait TimestampField {
 }
 
 macro_rules! timestamps {
-    ($($number:ty),*) => { $(impl TimestampField for $number {
+    ($($number:ty),*) => { $(#[diagnostic::do_not_recommend]
+    impl TimestampField for $number {
         fn from_millis(millis: u64) -> Self {
             millis as Self
         }
@@ -123,6 +143,7 @@ macro_rules! timestamps {
 }
 timestamps!(u64, i64, u128, i128, f64);
 
+#[diagnostic::do_not_recommend]
 impl TimestampField for std::time::SystemTime {
     fn from_millis(millis: u64) -> Self {
         Self::UNIX_EPOCH + std::time::Duration::from_millis(millis)
@@ -140,10 +161,19 @@ pub trait AutoIncrement: Sized {
     fn from_u64(number: u64) -> Option<Self>;
     /// The value as a number, if it is one that the counter could give.
     fn to_u64(&self) -> Option<u64>;
+    /// As [`Fill::autoincrement`]. Generated code calls methods of this trait only, so that a type without it is reported
+    /// once.
+    ///
+    /// # Errors
+    /// As there.
+    fn fill(fill: &mut Fill<'_>, counter: usize, given: Option<Self>) -> Result<Self, Error> {
+        fill.autoincrement(counter, given)
+    }
 }
 
 macro_rules! autoincrement {
-    ($($number:ty),*) => { $(impl AutoIncrement for $number {
+    ($($number:ty),*) => { $(#[diagnostic::do_not_recommend]
+    impl AutoIncrement for $number {
         fn from_u64(number: u64) -> Option<Self> {
             number.try_into().ok()
         }

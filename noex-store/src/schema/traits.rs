@@ -1,7 +1,7 @@
 //! What a field's type must be able to do for each annotation. Each trait explains itself when a type cannot.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::sync::Arc;
 
 /// Text, or collections of text: what `pattern`, `format` and a `one_of` of strings can check.
@@ -17,12 +17,14 @@ pub trait Texts {
 
 macro_rules! texts {
     (one: $($one:ty),*; many: $($many:ty),*) => {
-        $(impl Texts for $one {
+        $(#[diagnostic::do_not_recommend]
+        impl Texts for $one {
             fn texts(&self, visit: &mut dyn FnMut(Option<usize>, &str)) {
                 visit(None, self);
             }
         })*
-        $(impl<T: AsRef<str>> Texts for $many {
+        $(#[diagnostic::do_not_recommend]
+        impl<T: AsRef<str>> Texts for $many {
             fn texts(&self, visit: &mut dyn FnMut(Option<usize>, &str)) {
                 self.iter().enumerate().for_each(|(at, text)| visit(Some(at), text.as_ref()));
             }
@@ -42,6 +44,10 @@ pub trait Lengthy {
     const UNIT: &'static str;
     /// The number of characters or items.
     fn length(&self) -> usize;
+    /// The value for messages, where it is text.
+    fn shown(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A collection whose elements can be indexed one by one: `index(each)`, and asked for: `contains`.
@@ -58,10 +64,14 @@ pub trait Collection {
 }
 
 macro_rules! text_length {
-    ($($text:ty),*) => { $(impl Lengthy for $text {
+    ($($text:ty),*) => { $(#[diagnostic::do_not_recommend]
+    impl Lengthy for $text {
         const UNIT: &'static str = "character";
         fn length(&self) -> usize {
             self.chars().count()
+        }
+        fn shown(&self) -> Option<String> {
+            Some(format!("{self:?}"))
         }
     })* };
 }
@@ -69,12 +79,14 @@ text_length!(String, Box<str>, Arc<str>, std::borrow::Cow<'static, str>);
 
 macro_rules! collections {
     ($([$($param:tt)*] $collection:ty),* $(,)?) => { $(
+        #[diagnostic::do_not_recommend]
         impl<T: 'static, $($param)*> Lengthy for $collection {
             const UNIT: &'static str = "item";
             fn length(&self) -> usize {
                 self.len()
             }
         }
+        #[diagnostic::do_not_recommend]
         impl<T: 'static, $($param)*> Collection for $collection {
             type Item = T;
             fn visit(&self, visit: &mut dyn FnMut(&T)) {
@@ -85,6 +97,7 @@ macro_rules! collections {
 }
 collections!([] Vec<T>, [] VecDeque<T>, [] BTreeSet<T>, [S: std::hash::BuildHasher] HashSet<T, S>, [] Box<[T]>, [const N: usize] [T; N]);
 
+#[diagnostic::do_not_recommend]
 impl<K, V, S> Lengthy for std::collections::HashMap<K, V, S> {
     const UNIT: &'static str = "item";
     fn length(&self) -> usize {
@@ -92,6 +105,7 @@ impl<K, V, S> Lengthy for std::collections::HashMap<K, V, S> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K, V> Lengthy for std::collections::BTreeMap<K, V> {
     const UNIT: &'static str = "item";
     fn length(&self) -> usize {
@@ -118,6 +132,16 @@ impl<T: PartialOrd + Debug> Bounded for T {}
 pub trait Choice: PartialEq + Debug {}
 #[diagnostic::do_not_recommend]
 impl<T: PartialEq + Debug> Choice for T {}
+
+/// What a `validate` function may refuse with.
+#[diagnostic::on_unimplemented(
+    message = "what a `validate` function refuses with becomes a message, and `{Self}` is not `Display`",
+    label = "its error must be `Display`",
+    note = "return `Result<(), String>`, or implement `std::fmt::Display` for `{Self}`"
+)]
+pub trait Refusal: Display {}
+#[diagnostic::do_not_recommend]
+impl<T: Display> Refusal for T {}
 
 /// Floating-point numbers, and collections of them.
 pub trait Finite {

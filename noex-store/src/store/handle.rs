@@ -70,7 +70,7 @@ impl<B: Bucket> BucketHandle<B> {
     fn build(&self, values: impl IntoIterator<Item = impl Insertable<B>>) -> Result<Vec<B>, Error> {
         let root = self.engine.load_full();
         let shared = root.typed::<B>(self.reader().slot())?.shared();
-        let mut fill = Fill { schema: B::schema(), counters: &shared.counters, now: self.engine.now() };
+        let mut fill = Fill::new(B::schema(), &shared.counters, self.engine.now().max(root.time));
         catch(B::NAME, || {
             let built = values.into_iter().enumerate().map(|(row, value)| {
                 let checked = value.build(&mut fill).and_then(|value| validate(&value).map(|()| value));
@@ -83,7 +83,7 @@ impl<B: Bucket> BucketHandle<B> {
     fn build_one(&self, value: impl Insertable<B>) -> Result<B, Error> {
         let root = self.engine.load();
         let shared = root.typed::<B>(self.reader().slot())?.shared();
-        let mut fill = Fill { schema: B::schema(), counters: &shared.counters, now: self.engine.now() };
+        let mut fill = Fill::new(B::schema(), &shared.counters, self.engine.now().max(root.time));
         catch(B::NAME, || {
             let value = value.build(&mut fill)?;
             validate(&value)?;
@@ -140,8 +140,7 @@ impl<B: Bucket> BucketHandle<B> {
         patch: impl Patch<B>,
     ) -> Result<Record<B>, Error> {
         if patch.is_empty() {
-            self.engine.load().typed::<B>(self.reader().slot())?;
-            return self.reader().require(key);
+            return self.write(|edit| edit.table().get(key).cloned().ok_or_else(|| not_found::<B, _>(key)));
         }
         self.change(key, &mut |value| patch.apply(value))
     }
@@ -164,11 +163,12 @@ impl<B: Bucket> BucketHandle<B> {
         key: &Q,
         change: &mut dyn FnMut(&mut B),
     ) -> Result<Record<B>, Error> {
-        let not_found = || Error::NotFound { bucket: B::NAME, key: format!("{key:?}") };
         for _ in 0..ATTEMPTS {
-            let root = self.engine.load();
-            let old = root.typed::<B>(self.reader().slot())?.get(key).cloned().ok_or_else(not_found)?;
-            drop(root);
+            let old = catch(B::NAME, || {
+                let root = self.engine.load();
+                let table = root.typed::<B>(self.reader().slot())?;
+                table.get(key).cloned().ok_or_else(|| not_found::<B, _>(key))
+            })?;
             let new = catch(B::NAME, || changed(&old, change))?;
             let done = self.write(|edit| match edit.table().get(key) {
                 Some(current) if Record::same(current, &old) => edit.replace(&old, new).map(Some),
@@ -180,7 +180,7 @@ impl<B: Bucket> BucketHandle<B> {
             }
         }
         self.write(|edit| {
-            let old = edit.table().get(key).cloned().ok_or_else(not_found)?;
+            let old = edit.table().get(key).cloned().ok_or_else(|| not_found::<B, _>(key))?;
             let new = changed(&old, change)?;
             edit.replace(&old, new)
         })
@@ -197,8 +197,7 @@ impl<B: Bucket> BucketHandle<B> {
         let changes: Vec<(Q, P)> = catch(B::NAME, || Ok(changes.into_iter().collect()))?;
         self.write(|edit| {
             let mut one = |(key, patch): &(Q, P)| {
-                let missing = || Error::NotFound { bucket: B::NAME, key: format!("{key:?}") };
-                let old = edit.table().get(key).cloned().ok_or_else(missing)?;
+                let old = edit.table().get(key).cloned().ok_or_else(|| not_found::<B, _>(key))?;
                 update(edit, &old, patch)
             };
             changes
@@ -273,6 +272,10 @@ impl<B: Bucket> BucketHandle<B> {
     pub fn clear(&self) -> Result<usize, Error> {
         self.write(|edit| Ok(edit.clear()))
     }
+}
+
+fn not_found<B: Bucket, Q: UniqueKey<B::Key> + ?Sized>(key: &Q) -> Error {
+    Error::NotFound { bucket: B::NAME, key: format!("{key:?}") }
 }
 
 fn in_batch(row: usize, error: Error) -> Error {

@@ -9,7 +9,7 @@ struct User {
 }
 
 fn insert(users: &BucketHandle<User>) {
-    let _ = users.insert(User::draft().id(1_u64));
+    let _ = users.insert(User::draft().id(1));
 }
 
 fn main() {}

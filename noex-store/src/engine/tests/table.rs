@@ -1,0 +1,297 @@
+//! Every index of a table is exactly what its records say: after random changes, in every version that is alive.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Bound, ControlFlow};
+
+use serde::{Deserialize, Serialize};
+
+use super::*;
+use crate::engine::tests::Random;
+use crate::engine::{Hashing, KeyPoint, KeyRange};
+
+#[derive(noex_store_derive::Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[bucket(name = "things", crate = crate, index(kind, size), index(size, label, kind))]
+struct Thing {
+    #[bucket(key)]
+    id: u32,
+    #[bucket(unique)]
+    code: Option<String>,
+    #[bucket(unique)]
+    number: u32,
+    #[bucket(index)]
+    kind: u8,
+    #[bucket(index)]
+    size: Option<i16>,
+    #[bucket(index)]
+    label: String,
+    #[bucket(index(each))]
+    tags: Vec<String>,
+}
+
+const WORDS: [&str; 6] = ["", "a", "ab", "b", "a word of more than twenty-three bytes", "ž"];
+
+impl Thing {
+    fn random(id: u32, random: &mut Random) -> Self {
+        let word = |random: &mut Random| (*random.pick(&WORDS)).to_owned();
+        Self {
+            id,
+            code: (random.below(3) > 0).then(|| random.below(60).to_string()),
+            number: random.below(150) as u32,
+            // Few kinds, so that runs of equal keys are long.
+            kind: random.below(3) as u8,
+            size: (random.below(4) > 0).then(|| random.below(7) as i16 - 3),
+            label: word(random),
+            tags: (0..random.below(4)).map(|_| word(random)).collect(),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Version {
+    table: Table<Thing>,
+    /// By row.
+    model: BTreeMap<u64, Thing>,
+    /// No row below it is given any more.
+    next: u64,
+}
+
+/// The hash of a unique field, if it has a value.
+type HashOf<'a> = &'a dyn Fn(&Thing) -> Option<u64>;
+
+/// A bound of a range of sizes, and what it means.
+type Side = (Bound<KeyPoint<'static>>, fn(Option<i16>) -> bool);
+
+impl Version {
+    fn record(&self, random: &mut Random) -> Option<Record<Thing>> {
+        let row = *self.model.keys().nth(random.below(self.model.len()))?;
+        self.table.rows().get(RowId(row)).cloned()
+    }
+
+    /// The error that a value would meet in the place of `own`, or as a new record.
+    fn refusal(&self, value: &Thing, own: Option<u64>) -> Option<&'static str> {
+        let others = || self.model.iter().filter(|(row, _)| Some(**row) != own).map(|(_, other)| other);
+        if own.is_none() && others().any(|other| other.id == value.id) {
+            Some("id")
+        } else if value.code.is_some() && others().any(|other| other.code == value.code) {
+            Some("code")
+        } else {
+            others().any(|other| other.number == value.number).then_some("number")
+        }
+    }
+
+    fn insert(&mut self, value: Thing, now: u64) {
+        let refusal = self.refusal(&value, None);
+        match self.table.insert(value.clone(), now, None) {
+            Ok(record) => {
+                assert_eq!(refusal, None);
+                assert_eq!((record.version(), record.created_at(), record.updated_at()), (1, now, now));
+                let row = record.meta().row.0;
+                assert!(row >= self.next, "a row is never used twice");
+                self.next = row + 1;
+                self.model.insert(row, value);
+            }
+            Err(Error::DuplicateKey { bucket: "things", key }) => {
+                assert_eq!((refusal, key), (Some("id"), value.id.to_string()));
+            }
+            Err(Error::UniqueConstraint { bucket: "things", field, .. }) => assert_eq!(refusal, Some(field)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn replace(&mut self, old: &Record<Thing>, value: Thing, now: u64) {
+        let row = old.meta().row.0;
+        let refusal = self.refusal(&value, Some(row));
+        match self.table.replace(old, value.clone(), now) {
+            Ok(record) => {
+                assert_eq!(refusal, None);
+                assert_eq!((record.meta().row, record.updated_at()), (old.meta().row, now));
+                assert_eq!((record.version(), record.created_at()), (old.version() + 1, old.created_at()));
+                self.model.insert(row, value);
+            }
+            Err(Error::KeyChanged { .. }) => assert_ne!(value.id, old.id),
+            Err(Error::UniqueConstraint { bucket: "things", field, .. }) => assert_eq!(refusal, Some(field)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn check(&self) {
+        let table = &self.table;
+        let mut rows = BTreeMap::new();
+        let _ = table.rows().visit(RowId(0), &mut |row, record| {
+            assert_eq!(record.meta().row, row);
+            rows.insert(row.0, record.value().clone());
+            ControlFlow::Continue(())
+        });
+        assert_eq!(rows, self.model);
+        assert_eq!(table.len(), rows.len());
+
+        let hash = &table.shared().hash;
+        let mut keys = BTreeSet::new();
+        table.keys.for_each(&mut |hash, record| {
+            let own = table.rows().get(record.meta().row).expect("the record is in the table");
+            assert!(Record::same(own, record), "both hold the same record");
+            assert!(keys.insert((hash, record.meta().row.0)));
+        });
+        assert_eq!(keys, rows.iter().map(|(row, thing)| (hash.hash(&thing.id), *row)).collect());
+        let code = |thing: &Thing| thing.code.as_ref().map(|code| hash.hash(code));
+        let number = |thing: &Thing| Some(hash.hash(&thing.number));
+        let uniques: [HashOf<'_>; 2] = [&code, &number];
+        assert_eq!(table.uniques.len(), uniques.len());
+        for (trie, hash) in table.uniques.iter().zip(uniques) {
+            let mut entries = BTreeSet::new();
+            trie.for_each(&mut |hash, row| assert!(entries.insert((hash, row.0))));
+            assert_eq!(entries, rows.iter().filter_map(|(row, thing)| Some((hash(thing)?, *row))).collect());
+        }
+
+        let mut checked = 0;
+        for (number, schema) in Thing::schema().indexes.iter().enumerate() {
+            let index = table.index(number).expect("each schema has its index");
+            let names: Vec<&str> =
+                schema.fields.iter().map(|field| Thing::schema().fields[usize::from(*field)].name).collect();
+            match names.as_slice() {
+                ["kind"] => check_index(index, &rows, |thing| vec![thing.kind]),
+                ["size"] => check_index(index, &rows, |thing| vec![thing.size]),
+                ["label"] => check_index(index, &rows, |thing| vec![thing.label.clone()]),
+                ["tags"] => check_index(index, &rows, |thing| thing.tags.clone()),
+                ["kind", "size"] => check_index(index, &rows, |thing| vec![(thing.kind, thing.size)]),
+                ["size", "label", "kind"] => {
+                    check_index(index, &rows, |thing| vec![(thing.size, thing.label.clone(), thing.kind)]);
+                }
+                names => panic!("an index over {names:?}"),
+            }
+            checked += 1;
+        }
+        assert_eq!(checked, 6);
+        self.check_ranges(&rows);
+    }
+
+    /// Bounds of the compound index, of values that are there and of values that are not.
+    fn check_ranges(&self, rows: &BTreeMap<u64, Thing>) {
+        let schemas = Thing::schema().indexes;
+        let number = schemas.iter().position(|index| index.fields.len() == 2).expect("kind and size");
+        let index = self.table.index(number).expect("each schema has its index");
+        let value = |size: &'static i16| KeyPoint::Value(size);
+        let starts: [Side; 4] = [
+            (Bound::Unbounded, |_| true),
+            (Bound::Excluded(KeyPoint::Absent), |size| size.is_some()),
+            (Bound::Included(value(&-1)), |size| size >= Some(-1)),
+            (Bound::Excluded(value(&-1)), |size| size > Some(-1)),
+        ];
+        let ends: [Side; 4] = [
+            (Bound::Unbounded, |_| true),
+            (Bound::Included(KeyPoint::Absent), |size| size.is_none()),
+            (Bound::Included(value(&2)), |size| size <= Some(2)),
+            (Bound::Excluded(value(&2)), |size| size < Some(2)),
+        ];
+        for kind in 0..4_u8 {
+            for (start, after) in starts {
+                for (end, before) in ends {
+                    let ranks = index.ranks(&[KeyPoint::Value(&kind)], KeyRange { start, end });
+                    let mut found = BTreeSet::new();
+                    let _ = index.visit(ranks, &mut |row| {
+                        assert!(found.insert(row.0));
+                        ControlFlow::Continue(())
+                    });
+                    let passes =
+                        |thing: &Thing| thing.kind == kind && after(thing.size) && before(thing.size);
+                    let expected = rows.iter().filter(|(_, thing)| passes(thing)).map(|(row, _)| *row);
+                    assert_eq!(found, expected.collect());
+                }
+            }
+        }
+    }
+}
+
+/// An index against the entries that the records have, in both directions, whole and in part.
+fn check_index<K: Ord + Clone>(
+    index: &dyn OrderedIndex<Thing>,
+    rows: &BTreeMap<u64, Thing>,
+    keys: impl Fn(&Thing) -> Vec<K>,
+) {
+    let entries: BTreeSet<(K, u64)> =
+        rows.iter().flat_map(|(row, thing)| keys(thing).into_iter().map(|key| (key, *row))).collect();
+    let entries: Vec<(K, u64)> = entries.into_iter().collect();
+    assert_eq!(index.len(), entries.len());
+    assert_eq!(index.ranks(&[], KeyRange::ALL), 0..entries.len());
+    for (rank, (_, row)) in entries.iter().enumerate() {
+        assert_eq!(index.row_at(rank), Some(RowId(*row)));
+    }
+    assert_eq!(index.row_at(entries.len()), None);
+    let len = entries.len();
+    for (ranks, wanted) in
+        [(0..len, usize::MAX), (0..len, len / 2), (len / 3..len, 40), (len / 5..len / 2, 7)]
+    {
+        let part = &entries[ranks.clone()];
+        let mut seen = Vec::new();
+        let mut take = |row: RowId| {
+            seen.push(row.0);
+            if seen.len() < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let _ = index.visit(ranks.clone(), &mut take);
+        let wanted = wanted.max(1);
+        assert!(part.iter().take(wanted).map(|(_, row)| *row).eq(seen.drain(..)));
+        let mut take = |row: RowId| {
+            seen.push(row.0);
+            if seen.len() < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let _ = index.visit_desc(ranks, &mut take);
+        let mut backwards = part.to_vec();
+        // Ties stay in the order of insertion.
+        backwards.sort_by(|(a, _), (b, _)| b.cmp(a));
+        assert!(backwards.iter().take(wanted).map(|(_, row)| *row).eq(seen));
+    }
+}
+
+#[test]
+fn indexes_are_what_the_records_say() {
+    for (seed, hashing) in [(1, Hashing::Fast), (2, Hashing::HostileInput), (3, Hashing::Fast)] {
+        let mut random = Random::new(seed);
+        let table = Table::new(HashState::new(hashing));
+        let mut largest = 0;
+        let mut versions = vec![Version { table, model: BTreeMap::new(), next: 0 }];
+        for step in 0..3000_u64 {
+            let (count, at) = (versions.len(), random.below(versions.len()));
+            let version = &mut versions[at];
+            let id = random.below(400) as u32;
+            match random.below(30) {
+                0..=14 => version.insert(Thing::random(id, &mut random), step),
+                15..=21 => {
+                    if let Some(old) = version.record(&mut random) {
+                        let id = if random.below(20) == 0 { id } else { old.id };
+                        let mut new = Thing::random(id, &mut random);
+                        // Some fields stay, so that some indexes have nothing to do.
+                        if random.below(2) == 0 {
+                            (new.code, new.number) = (old.code.clone(), old.number);
+                        }
+                        if random.below(2) == 0 {
+                            (new.tags, new.size) = (old.tags.clone(), old.size);
+                        }
+                        version.replace(&old, new, step);
+                    }
+                }
+                22..=25 => {
+                    if let Some(old) = version.record(&mut random) {
+                        version.table.remove(&old);
+                        version.model.remove(&old.meta().row.0);
+                    }
+                }
+                26 if random.below(20) == 0 => {
+                    version.table.clear();
+                    version.model.clear();
+                }
+                27 if count < 6 => {
+                    let copy = version.clone();
+                    versions.push(copy);
+                }
+                28 if count > 1 => drop(versions.swap_remove(at)),
+                _ => {}
+            }
+            if step % 100 == 0 {
+                largest = versions.iter().map(|version| version.model.len()).fold(largest, usize::max);
+                versions.iter().for_each(Version::check);
+            }
+        }
+        versions.iter().for_each(Version::check);
+        assert!(largest > 60, "the run was not idle");
+    }
+}

@@ -1,0 +1,352 @@
+//! The store and the naive store side by side: every write is done to both, and then every read must agree.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use noex_store::prelude::*;
+use noex_store::{Clock, CommitReader, Reader};
+use proptest::prelude::*;
+
+use super::bucket::{DraftData, Item, NAMES, PatchData, TAGS, Word, draft, good_draft, patch};
+use super::condition::{Condition, condition};
+use super::question::Question;
+use super::reference::{Model, Refusal, Row};
+use super::{ready, same};
+
+/// A record that is there, by its number, or a key that may not be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pick {
+    There(u16),
+    Key(u32),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Op {
+    Insert(DraftData),
+    InsertItem(u32, DraftData),
+    InsertMany(Vec<DraftData>),
+    Upsert(DraftData),
+    Update(Pick, PatchData),
+    UpdateMany(Vec<(Pick, PatchData)>),
+    UpdateWhere(Condition, PatchData),
+    Modify(Pick, PatchData, Option<u32>),
+    Delete(Pick),
+    DeleteMany(Vec<Pick>),
+    DeleteWhere(Condition),
+    Clear,
+    Drop,
+    Define,
+    PutWord(String, u8),
+    DeleteWord(String),
+    Keep,
+    Forget(u8),
+    Wait(u8),
+}
+
+fn pick() -> impl Strategy<Value = Pick> {
+    prop_oneof![8 => any::<u16>().prop_map(Pick::There), 1 => (0..400_u32).prop_map(Pick::Key)]
+}
+
+/// Writes to the records, none of which takes the bucket away.
+pub(crate) fn change() -> impl Strategy<Value = Op> {
+    let key = prop::option::weighted(0.1, 0..60_u32);
+    prop_oneof![
+        6 => draft().prop_map(Op::Insert),
+        2 => (0..80_u32, draft()).prop_map(|(id, draft)| Op::InsertItem(id, draft)),
+        2 => prop::collection::vec(draft(), 0..6).prop_map(Op::InsertMany),
+        2 => prop::collection::vec(good_draft(), 0..80).prop_map(Op::InsertMany),
+        3 => draft().prop_map(Op::Upsert),
+        6 => (pick(), patch()).prop_map(|(pick, patch)| Op::Update(pick, patch)),
+        2 => prop::collection::vec((pick(), patch()), 0..5).prop_map(Op::UpdateMany),
+        2 => (condition(), patch()).prop_map(|(condition, patch)| Op::UpdateWhere(condition, patch)),
+        3 => (pick(), patch(), key).prop_map(|(pick, patch, key)| Op::Modify(pick, patch, key)),
+        4 => pick().prop_map(Op::Delete),
+        2 => prop::collection::vec(pick(), 0..12).prop_map(Op::DeleteMany),
+        1 => condition().prop_map(Op::DeleteWhere),
+        1 => Just(Op::Clear),
+        1 => any::<u8>().prop_map(Op::Wait),
+    ]
+}
+
+pub(crate) fn op() -> impl Strategy<Value = Op> {
+    let text = proptest::sample::select(vec!["", "x", "y", "ž", "long"]).prop_map(str::to_owned).boxed();
+    prop_oneof![
+        30 => change(),
+        1 => Just(Op::Drop),
+        3 => Just(Op::Define),
+        2 => (text.clone(), 0..4_u8).prop_map(|(text, number)| Op::PutWord(text, number)),
+        1 => text.prop_map(Op::DeleteWord),
+        2 => Just(Op::Keep),
+        1 => any::<u8>().prop_map(Op::Forget),
+    ]
+}
+
+#[derive(Clone)]
+struct TestClock(Arc<AtomicU64>);
+
+impl Clock for TestClock {
+    fn now_millis(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+pub(crate) struct Machine {
+    pub(crate) store: Store,
+    pub(crate) items: BucketHandle<Item>,
+    words: BucketHandle<Word>,
+    clock: TestClock,
+    pub(crate) model: Model,
+    words_model: BTreeMap<String, u8>,
+    kept: Vec<(Snapshot, Model, BTreeMap<String, u8>)>,
+    commits: CommitReader,
+    /// What the commits add up to.
+    replayed: BTreeMap<u32, Item>,
+}
+
+impl Machine {
+    pub(crate) fn new() -> Self {
+        let clock = TestClock(Arc::new(AtomicU64::new(1)));
+        let builder = Store::builder().bucket::<Item>().bucket::<Word>().clock(clock.clone());
+        let store = ready(builder.start()).expect("two buckets of two names");
+        let commits = store.commits().after(store.snapshot().version());
+        Self {
+            items: store.bucket().expect("defined"),
+            words: store.bucket().expect("defined"),
+            store,
+            clock,
+            model: Model::new(),
+            words_model: BTreeMap::new(),
+            kept: Vec::new(),
+            commits,
+            replayed: BTreeMap::new(),
+        }
+    }
+
+    fn key(&self, pick: Pick) -> u32 {
+        match pick {
+            Pick::Key(id) => id,
+            Pick::There(_) if self.model.rows.is_empty() => 7,
+            Pick::There(number) => self.model.rows[usize::from(number) % self.model.rows.len()].item.id,
+        }
+    }
+
+    /// Does a write to both; says whether it made a commit, and whether they agree.
+    pub(crate) fn apply(&mut self, op: &Op) {
+        let before = (self.store.snapshot().version().get(), self.model.rows.clone(), self.model.defined);
+        let words_before = self.words_model.clone();
+        let now = self.clock.now_millis();
+        let (items, model) = (&self.items, &mut self.model);
+        match op {
+            Op::Insert(draft) => one(items.insert(draft.draft()), model.insert(draft, now)),
+            Op::InsertItem(id, draft) => {
+                let item = draft.item(*id, draft.made.unwrap_or(5));
+                one(items.insert(item.clone()), model.insert_item(item, now));
+            }
+            Op::InsertMany(drafts) => {
+                let records = items.insert_many(drafts.iter().map(DraftData::draft));
+                many(records, model.insert_many(drafts, now));
+            }
+            Op::Upsert(draft) => one(items.upsert(draft.draft()), model.upsert(draft, now)),
+            Op::Update(pick, patch) => {
+                let id = self.key(*pick);
+                one(self.items.update(&id, patch.patch()), self.model.update(id, patch, now));
+            }
+            Op::UpdateMany(changes) => {
+                // Each record once: how a second patch in one commit counts is not what is tested here.
+                let mut once: Vec<(u32, PatchData)> = Vec::new();
+                for (pick, patch) in changes {
+                    let id = self.key(*pick);
+                    if once.iter().all(|(other, _)| *other != id) {
+                        once.push((id, patch.clone()));
+                    }
+                }
+                let records = self.items.update_many(once.iter().map(|(id, patch)| (*id, patch.patch())));
+                many(records, self.model.update_many(&once, now));
+            }
+            Op::UpdateWhere(condition, patch) => {
+                let updated = items.update_where(condition.filter(), patch.patch());
+                assert_eq!(updated.map_err(Refusal::from), model.update_where(condition, patch, now));
+            }
+            Op::Modify(pick, patch, key) => {
+                let id = self.key(*pick);
+                let record = self.items.modify(&id, |item| {
+                    patch.apply(item);
+                    item.id = key.unwrap_or(item.id);
+                });
+                one(record, self.model.modify(id, patch, *key, now));
+            }
+            Op::Delete(pick) => {
+                let id = self.key(*pick);
+                let removed = self.items.delete(&id).map(|record| record.into_iter().collect());
+                many(removed, self.model.delete_many(&[id]));
+            }
+            Op::DeleteMany(picks) => {
+                let ids: Vec<u32> = picks.iter().map(|pick| self.key(*pick)).collect();
+                many(self.items.delete_many(ids.clone()), self.model.delete_many(&ids));
+            }
+            Op::DeleteWhere(condition) => {
+                many(items.delete_where(condition.filter()), model.delete_where(condition));
+            }
+            Op::Clear => assert_eq!(items.clear().map_err(Refusal::from), model.clear()),
+            Op::Drop => {
+                assert_eq!(self.store.drop_bucket::<Item>().is_ok(), model.defined);
+                *model = Model::dropped();
+                self.replayed.clear();
+            }
+            Op::Define => {
+                let defined = self.store.define_bucket::<Item>();
+                if model.defined {
+                    assert_eq!(defined.err(), Some(Error::BucketAlreadyExists { bucket: "items" }));
+                } else {
+                    assert_eq!(defined.err(), None);
+                    *model = Model::new();
+                }
+            }
+            Op::PutWord(text, number) => {
+                let taken = self.words_model.iter().any(|(other, own)| other != text && own == number);
+                let put = self.words.upsert(Word { text: text.clone(), number: *number });
+                assert_eq!(put.is_ok(), !taken && text.len() <= 3);
+                if put.is_ok() {
+                    self.words_model.insert(text.clone(), *number);
+                }
+            }
+            Op::DeleteWord(text) => {
+                let removed = self.words.delete(text.as_str()).expect("defined");
+                assert_eq!(removed.map(|word| word.number), self.words_model.remove(text));
+            }
+            Op::Keep => self.kept.push((self.store.snapshot(), self.model.clone(), self.words_model.clone())),
+            Op::Forget(number) if !self.kept.is_empty() => {
+                let number = usize::from(*number) % self.kept.len();
+                drop(self.kept.swap_remove(number));
+            }
+            Op::Forget(_) => {}
+            Op::Wait(millis) => {
+                self.clock.0.fetch_add(u64::from(*millis), Ordering::Relaxed);
+            }
+        }
+        let wrote_a_word = matches!(op, Op::PutWord(text, number) if self.words_model.get(text) == Some(number)
+            && !(words_before.iter().any(|(other, own)| other != text && own == number)));
+        let changed = before.1 != self.model.rows
+            || before.2 != self.model.defined
+            || words_before != self.words_model
+            || wrote_a_word;
+        let version = self.store.snapshot().version().get();
+        assert_eq!(
+            version,
+            before.0 + u64::from(changed),
+            "one commit if something changed, else none: {op:?}"
+        );
+        self.replay(version);
+    }
+
+    /// The commits since the last time, in order and each once, lead to the state of the bucket.
+    fn replay(&mut self, latest: u64) {
+        while let Some(commit) = self.commits.try_next().expect("the log is long enough") {
+            for change in commit.changes::<Item>() {
+                let id = change.old().or(change.new()).expect("one of them").id;
+                let old = match change.new() {
+                    Some(new) => self.replayed.insert(id, (**new).clone()),
+                    None => self.replayed.remove(&id),
+                };
+                assert_eq!(old.as_ref(), change.old().map(|record| record.value()));
+            }
+            assert!(commit.version().get() <= latest);
+        }
+        assert!(self.replayed.len() == self.model.rows.len());
+        assert!(self.model.rows.iter().all(|row| self.replayed.get(&row.item.id) == Some(&row.item)));
+    }
+
+    pub(crate) fn check(&self, question: &Question) {
+        check_items(&self.items, &self.model);
+        if self.model.defined {
+            question.check(&self.items, &self.model.rows);
+        }
+        check_words(&self.words, &self.words_model);
+    }
+
+    /// Every snapshot that was kept still is what the store was then.
+    pub(crate) fn check_kept(&self, question: &Question) {
+        for (snapshot, model, words) in &self.kept {
+            match snapshot.bucket::<Item>() {
+                Ok(items) => {
+                    check_items(&items, model);
+                    question.check(&items, &model.rows);
+                }
+                Err(error) => assert_eq!((Refusal::from(error), model.defined), (Refusal::NotDefined, false)),
+            }
+            check_words(&snapshot.bucket::<Word>().expect("never dropped"), words);
+        }
+    }
+}
+
+fn one(record: Result<Record<Item>, Error>, expected: Result<Row, Refusal>) {
+    many(record.map(|record| vec![record]), expected.map(|row| vec![row]));
+}
+
+fn many(records: Result<Vec<Record<Item>>, Error>, expected: Result<Vec<Row>, Refusal>) {
+    match (records, expected) {
+        (Ok(records), Ok(rows)) => same(&records, &rows.iter().collect::<Vec<_>>()),
+        (Err(error), Err(refusal)) => assert_eq!(Refusal::from(error), refusal),
+        (records, expected) => panic!("{records:?} instead of {expected:?}"),
+    }
+}
+
+/// All reads but those of filters. What an index's accessor gives is what a look at every record gives, in the index's order.
+fn check_items(items: &<Item as Bucket>::Reads, model: &Model) {
+    let rows: Vec<&Row> = model.rows.iter().collect();
+    let len = rows.len();
+    same(&items.all(), &rows);
+    same(&items.iter().collect::<Vec<_>>(), &rows);
+    assert_eq!((items.count(), items.is_empty()), (len, len == 0));
+    for n in [0, 1, 3, len / 2, len, len + 1] {
+        same(&items.first(n), &rows[..n.min(len)]);
+        same(&items.last(n), &rows[len - n.min(len)..]);
+    }
+    let reader: &Reader<Item> = items;
+    for id in rows.iter().map(|row| row.item.id).chain([0, 7, 1000]) {
+        let row = model.get(id);
+        same(&reader.get(&id).into_iter().collect::<Vec<_>>(), &row.into_iter().collect::<Vec<_>>());
+        assert_eq!((reader.contains_key(&id), reader.require(&id).is_ok()), (row.is_some(), row.is_some()));
+    }
+    let with = |passes: &dyn Fn(&Item) -> bool| -> Vec<&Row> {
+        rows.iter().copied().filter(|row| passes(&row.item)).collect()
+    };
+    for number in 0..21 {
+        let code = format!("c{number}");
+        let found: Vec<_> = items.by_code(code.as_str()).into_iter().collect();
+        same(&found, &with(&|item| item.code.as_ref() == Some(&code)));
+    }
+    for name in NAMES {
+        same(&items.by_name(name), &with(&|item| item.name == name));
+    }
+    for tag in TAGS.into_iter().chain(["none"]) {
+        same(&items.by_tags(tag), &with(&|item| item.tags.iter().any(|own| own == tag)));
+    }
+    for rank in -6..=6 {
+        same(&items.by_rank(&rank), &with(&|item| item.rank == Some(rank)));
+        let mut named = with(&|item| item.rank == Some(rank) && *item.name >= *"a" && *item.name < *"z");
+        named.sort_by(|a, b| a.item.name.cmp(&b.item.name));
+        same(&items.by_rank_and_name(&rank, "a".."z"), &named);
+    }
+    for group in 0..10 {
+        same(&items.by_group(&group), &with(&|item| item.group == group));
+        let ranked = |passes: &dyn Fn(i16) -> bool| {
+            let mut ranked = with(&|item| item.group == group && item.rank.is_some_and(passes));
+            ranked.sort_by_key(|row| row.item.rank);
+            ranked
+        };
+        same(&items.by_group_and_rank(&group, ..), &ranked(&|_| true));
+        same(&items.by_group_and_rank(&group, -2..2), &ranked(&|rank| (-2..2).contains(&rank)));
+        same(&items.by_group_and_rank(&group, -2..=2), &ranked(&|rank| (-2..=2).contains(&rank)));
+        same(&items.by_group_and_rank(&group, ..=0), &ranked(&|rank| rank <= 0));
+    }
+}
+
+fn check_words(words: &<Word as Bucket>::Reads, model: &BTreeMap<String, u8>) {
+    assert_eq!(words.count(), model.len());
+    for (text, number) in model {
+        assert_eq!(words.get(text.as_str()).map(|word| word.number), Some(*number));
+        assert_eq!(words.by_number(number).map(|word| word.text.clone()).as_ref(), Some(text));
+    }
+}

@@ -1,0 +1,11 @@
+use noex_store::prelude::*;
+
+#[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+struct User {
+    #[bucket(key)]
+    id: u64,
+    #[bucket = "index"]
+    age: u8,
+}
+
+fn main() {}

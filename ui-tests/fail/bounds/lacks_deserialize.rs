@@ -1,0 +1,10 @@
+use noex_store::prelude::*;
+
+#[derive(Bucket, Clone, Debug, Serialize)]
+struct User {
+    #[bucket(key)]
+    id: u64,
+    name: String,
+}
+
+fn main() {}

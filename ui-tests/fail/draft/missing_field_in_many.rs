@@ -1,0 +1,15 @@
+use noex_store::prelude::*;
+
+#[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+struct User {
+    #[bucket(key)]
+    id: u64,
+    name: String,
+    age: Option<u8>,
+}
+
+fn insert(users: &BucketHandle<User>) {
+    let _ = users.insert_many([User::draft().id(1), User::draft().id(2)]);
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use noex_store::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Id(u64);
+
+#[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+struct User {
+    #[bucket(key)]
+    id: Id,
+    name: String,
+}
+
+fn main() {}

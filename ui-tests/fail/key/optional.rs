@@ -1,0 +1,10 @@
+use noex_store::prelude::*;
+
+#[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+struct User {
+    #[bucket(key)]
+    id: Option<u64>,
+    name: String,
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+use noex_store::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Money(u64);
+
+#[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+struct User {
+    #[bucket(key)]
+    id: u64,
+    #[bucket(max_length = 3)]
+    total: Money,
+}
+
+fn main() {}
