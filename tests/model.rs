@@ -92,7 +92,7 @@ fn large() -> Machine {
     for _ in 0..12 {
         let drafts = prop::collection::vec(good_draft(), 250).new_tree(&mut runner);
         machine.apply(&Op::InsertMany(drafts.expect("nothing is filtered").current()));
-        machine.apply(&Op::Wait(3));
+        machine.apply(&Op::Wait(1));
     }
     for _ in 0..150 {
         let change = (0..3000_u32, patch()).new_tree(&mut runner).expect("nothing is filtered").current();

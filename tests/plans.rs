@@ -59,7 +59,8 @@ fn flight(id: u32) -> Flight {
     Flight {
         id,
         code: format!("F{id:04}"),
-        carrier: ["AA", "BA", "CA", "DL", "EK", "FR", "GA", "HA", "IB", "JL"][mixed(id, 0, 10) as usize].to_owned(),
+        carrier: ["AA", "BA", "CA", "DL", "EK", "FR", "GA", "HA", "IB", "JL"][mixed(id, 0, 10) as usize]
+            .to_owned(),
         day: mixed(id, 1, 100) as u16,
         delay: (delay < 9).then_some(delay),
         gate: ['A', 'B', 'C', 'D'][mixed(id, 3, 4) as usize],
@@ -118,7 +119,9 @@ fn a_key_is_looked_up() {
 fn several_keys_are_looked_up() {
     let keys = [1_999_u32, 7, 7, 5_000, 3];
     exact(Flight::ID.is_in(keys), &AccessPath::Key, |flight| keys.contains(&flight.id));
-    exact(Flight::ID.eq(9_u32).or(Flight::ID.eq(4_u32)), &AccessPath::Key, |flight| [4, 9].contains(&flight.id));
+    exact(Flight::ID.eq(9_u32).or(Flight::ID.eq(4_u32)), &AccessPath::Key, |flight| {
+        [4, 9].contains(&flight.id)
+    });
 }
 
 #[test]
@@ -176,7 +179,11 @@ fn each_form_of_a_range_is_served_by_the_index() {
 
 #[test]
 fn a_range_that_ends_before_it_starts_has_no_entries() {
-    exact(Flight::DAY.between((Bound::Included(20_u16), Bound::Excluded(10))), &index("day", "range"), |_| false);
+    exact(
+        Flight::DAY.between((Bound::Included(20_u16), Bound::Excluded(10))),
+        &index("day", "range"),
+        |_| false,
+    );
 }
 
 #[test]
@@ -237,7 +244,9 @@ fn what_nothing_passes_looks_at_nothing() {
 
 #[test]
 fn an_element_is_found_by_the_index_of_elements() {
-    exact(Flight::TAGS.contains("t3"), &index("tags", "element"), |flight| flight.tags.contains(&"t3".to_owned()));
+    exact(Flight::TAGS.contains("t3"), &index("tags", "element"), |flight| {
+        flight.tags.contains(&"t3".to_owned())
+    });
 }
 
 #[test]
@@ -248,7 +257,8 @@ fn of_two_elements_the_rarer_one_is_looked_up() {
     let with = |tag: &str| passing(|flight| flight.tags.iter().any(|own| own == tag));
     assert_eq!((plan.access, plan.entries), (index("tags", "element"), with("t3").len()));
     assert_eq!(plan.residual.as_deref(), Some("tags contains \"even\""));
-    let expected: Vec<u32> = with("t3").iter().map(|flight| flight.id).filter(|id| id.is_multiple_of(2)).collect();
+    let expected: Vec<u32> =
+        with("t3").iter().map(|flight| flight.id).filter(|id| id.is_multiple_of(2)).collect();
     assert_eq!(ids(&select.collect()), expected);
 }
 
@@ -314,12 +324,14 @@ fn the_index_with_the_fewest_entries_is_taken() {
 #[test]
 fn two_indexes_are_intersected_when_that_wins() {
     let flights = flights();
-    let select = flights.filter(Flight::DELAY.eq(3).and(Flight::CARRIER.eq("DL")).and(Flight::PRICE.ge(20.0)));
+    let select =
+        flights.filter(Flight::DELAY.eq(3).and(Flight::CARRIER.eq("DL")).and(Flight::PRICE.ge(20.0)));
     let plan = select.explain();
     let names = ["carrier", "delay"];
     let AccessPath::Intersection(a, b) = plan.access else { panic!("{plan}") };
     assert!(names == [a, b] || names == [b, a], "the one with fewer entries first: {a}, {b}");
-    let entries = passing(|flight| flight.delay == Some(3)).len() + passing(|flight| flight.carrier == "DL").len();
+    let entries =
+        passing(|flight| flight.delay == Some(3)).len() + passing(|flight| flight.carrier == "DL").len();
     assert_eq!(plan.entries, entries);
     assert_eq!(plan.residual.as_deref(), Some("price >= 20.0"));
     assert_eq!(plan.order, OrderPath::Insertion);
@@ -351,7 +363,11 @@ fn two_indexes_are_not_intersected_when_one_is_enough() {
 #[test]
 fn or_over_several_fields_is_a_union() {
     let flights = flights();
-    let filter = Flight::CARRIER.eq("DL").or(Flight::DAY.lt(5_u16)).or(Flight::ID.eq(3_u32)).or(Flight::CODE.eq("F0005"));
+    let filter = Flight::CARRIER
+        .eq("DL")
+        .or(Flight::DAY.lt(5_u16))
+        .or(Flight::ID.eq(3_u32))
+        .or(Flight::CODE.eq("F0005"));
     let select = flights.filter(filter);
     let plan = select.explain();
     let paths = vec![
@@ -468,7 +484,8 @@ fn no_scan_where_an_index_serves() {
     for filter in served {
         let plan = flights.filter(filter.clone()).explain();
         assert!(!plan.is_scan(), "{filter}: {plan}");
-        let expected: Vec<u32> = passing(|flight| filter.matches(flight)).iter().map(|flight| flight.id).collect();
+        let expected: Vec<u32> =
+            passing(|flight| filter.matches(flight)).iter().map(|flight| flight.id).collect();
         assert_eq!(ids(&flights.filter(filter.clone()).collect()), expected, "{filter}");
     }
 }
@@ -505,7 +522,10 @@ fn a_compound_index_gives_the_order_of_all_its_fields() {
     let flights = flights();
     let select = flights.order_by((Flight::CARRIER.asc(), Flight::DAY.asc()));
     assert_eq!(select.explain().access, AccessPath::IndexOrder("carrier_and_day"));
-    assert_eq!(ids(&select.collect()), sorted_by(passing(|_| true), |flight| (flight.carrier.clone(), flight.day)));
+    assert_eq!(
+        ids(&select.collect()),
+        sorted_by(passing(|_| true), |flight| (flight.carrier.clone(), flight.day))
+    );
 }
 
 #[test]
@@ -538,7 +558,8 @@ fn a_range_comes_in_the_order_of_its_index() {
     let select = flights.filter(Flight::DAY.between(20_u16..30)).order_by(Flight::DAY.desc());
     let plan = select.explain();
     assert_eq!((plan.access, plan.order), (index("day", "range"), OrderPath::Index));
-    let expected = sorted_by(passing(|flight| (20..30).contains(&flight.day)), |flight| -i32::from(flight.day));
+    let expected =
+        sorted_by(passing(|flight| (20..30).contains(&flight.day)), |flight| -i32::from(flight.day));
     assert_eq!(ids(&select.collect()), expected);
 }
 
@@ -547,7 +568,10 @@ fn few_results_are_sorted_rather_than_walking_an_order() {
     let flights = flights();
     let select = flights.filter(Flight::DAY.eq(5_u16)).order_by(Flight::CARRIER.asc());
     let plan = select.explain();
-    assert_eq!((plan.access, plan.order), (index("day", "equality"), OrderPath::Sort("carrier asc".to_owned())));
+    assert_eq!(
+        (plan.access, plan.order),
+        (index("day", "equality"), OrderPath::Sort("carrier asc".to_owned()))
+    );
     let expected = sorted_by(passing(|flight| flight.day == 5), |flight| flight.carrier.clone());
     assert_eq!(ids(&select.collect()), expected);
 }
@@ -573,7 +597,10 @@ fn an_order_without_an_index_is_sorted() {
     let flights = flights();
     let select = flights.filter(Flight::GATE.eq('B')).order_by(Flight::PRICE.desc()).limit(3);
     let plan = select.explain();
-    assert_eq!((plan.access, plan.order), (index("gate", "equality"), OrderPath::Sort("price desc".to_owned())));
+    assert_eq!(
+        (plan.access, plan.order),
+        (index("gate", "equality"), OrderPath::Sort("price desc".to_owned()))
+    );
     let expected = sorted_by(passing(|flight| flight.gate == 'B'), |flight| -flight.price);
     assert_eq!(ids(&select.collect()), expected[..3]);
 }
@@ -598,13 +625,20 @@ fn an_explanation_reads_well() {
         "flights: primary key, 1 entries of 2000 records\n  order: insertion"
     );
     assert_eq!(
-        text(flights.filter(Flight::PRICE.lt(5.5)).order_by((Flight::PRICE.asc(), Flight::ID.desc())).limit(3)),
+        text(
+            flights.filter(Flight::PRICE.lt(5.5)).order_by((Flight::PRICE.asc(), Flight::ID.desc())).limit(3)
+        ),
         "flights: scan, 2000 records of 2000 records\n  then test: price < 5.5\n  order: sort by price asc, id desc\n  \
          limit: 3"
     );
     let entries = passing(|flight| flight.carrier == "DL" && flight.day < 5).len();
     assert_eq!(
-        text(flights.filter(Flight::CARRIER.eq("DL").and(Flight::DAY.lt(5_u16))).order_by(Flight::DAY.asc()).offset(1)),
+        text(
+            flights
+                .filter(Flight::CARRIER.eq("DL").and(Flight::DAY.lt(5_u16)))
+                .order_by(Flight::DAY.asc())
+                .offset(1)
+        ),
         format!(
             "flights: index `carrier_and_day` (range), {entries} entries of 2000 records\n  order: the index's\n  offset: 1"
         )
@@ -614,7 +648,10 @@ fn an_explanation_reads_well() {
         "flights: union of primary key, unique `code`, 2 entries of 2000 records\n  then test: (id = 3 or code = \
          \"F0005\")\n  order: insertion"
     );
-    assert_eq!(text(flights.filter(Filter::none())), "flights: nothing can pass, 0 entries of 2000 records\n  order: insertion");
+    assert_eq!(
+        text(flights.filter(Filter::none())),
+        "flights: nothing can pass, 0 entries of 2000 records\n  order: insertion"
+    );
 }
 
 #[test]
@@ -732,7 +769,12 @@ fn the_least_of_an_option_is_the_least_that_is_there() {
 fn the_ends_of_a_range_are_read_off_the_index() {
     let readings = readings();
     let range = Reading::VALUE.between(Counted(2_000)..Counted(8_000));
-    let ends = || (readings.filter(range.clone()).min(Reading::VALUE), readings.filter(range.clone()).max(Reading::VALUE));
+    let ends = || {
+        (
+            readings.filter(range.clone()).min(Reading::VALUE),
+            readings.filter(range.clone()).max(Reading::VALUE),
+        )
+    };
     let ((low, high), compared, _) = cost(ends);
     assert_eq!((low.map(|value| value.0), high.map(|value| value.0)), (Some(2_000), Some(7_999)));
     assert!(compared <= 2 * DESCENTS, "{compared} comparisons");
@@ -765,7 +807,10 @@ fn counting_a_range_does_not_touch_its_records() {
     let (few, compared_few, _) = count(10);
     let (many, compared_many, cloned_many) = count(9_000);
     assert_eq!((few, many), (10, 9_000));
-    assert!(compared_many <= compared_few + 20, "{compared_few} comparisons for 10, {compared_many} for 9,000");
+    assert!(
+        compared_many <= compared_few + 20,
+        "{compared_few} comparisons for 10, {compared_many} for 9,000"
+    );
     assert!(compared_many <= DESCENTS, "{compared_many} comparisons");
     assert_eq!(cloned_many, 0);
 }

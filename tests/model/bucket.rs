@@ -22,7 +22,7 @@ pub(crate) struct Item {
     pub(crate) price: f64,
     pub(crate) note: Option<String>,
     pub(crate) weight: Option<f64>,
-    #[bucket(generated = "timestamp")]
+    #[bucket(index, generated = "timestamp")]
     pub(crate) made: u64,
 }
 

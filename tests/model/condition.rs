@@ -316,7 +316,7 @@ fn leaf() -> impl Strategy<Value = Leaf> {
         1 => any::<bool>().prop_map(Leaf::NoteIsSome),
         1 => compare(price()).prop_map(Leaf::Weight),
         1 => any::<bool>().prop_map(Leaf::WeightIsSome),
-        1 => compare(0..60_u64).prop_map(Leaf::Made),
+        4 => compare(0..16_u64).prop_map(Leaf::Made),
     ]
 }
 

@@ -30,6 +30,7 @@ fn walk(values: &BucketHandle<Value>, order: &OrderKey<Value>) {
         let mut page = values.order_by(order.clone()).paginate(Page::first(size));
         loop {
             walked.extend(page.records.iter().map(|value| value.id));
+            assert!(walked.len() <= sorted.len(), "by {order:?}");
             let Some(cursor) = page.next_cursor else { break };
             let after = Page::first(size).after(through_text(&cursor));
             page = values.order_by(order.clone()).paginate(after).expect("the cursor is of this question");

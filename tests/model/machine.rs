@@ -65,7 +65,7 @@ pub(crate) fn change() -> impl Strategy<Value = Op> {
         2 => prop::collection::vec(pick(), 0..12).prop_map(Op::DeleteMany),
         1 => condition().prop_map(Op::DeleteWhere),
         1 => Just(Op::Clear),
-        1 => any::<u8>().prop_map(Op::Wait),
+        1 => (0..3_u8).prop_map(Op::Wait),
     ]
 }
 
@@ -297,7 +297,7 @@ fn check_items(items: &<Item as Bucket>::Reads, model: &Model) {
     let rows: Vec<&Row> = model.rows.iter().collect();
     let len = rows.len();
     same(&items.all(), &rows);
-    same(&items.iter().collect::<Vec<_>>(), &rows);
+    same(&items.iter().take(len + 1).collect::<Vec<_>>(), &rows);
     assert_eq!((items.count(), items.is_empty()), (len, len == 0));
     for n in [0, 1, 3, len / 2, len, len + 1] {
         same(&items.first(n), &rows[..n.min(len)]);
@@ -328,6 +328,9 @@ fn check_items(items: &<Item as Bucket>::Reads, model: &Model) {
         let mut named = with(&|item| item.rank == Some(rank) && *item.name >= *"a" && *item.name < *"z");
         named.sort_by(|a, b| a.item.name.cmp(&b.item.name));
         same(&items.by_rank_and_name(&rank, "a".."z"), &named);
+    }
+    for made in 0..16 {
+        same(&items.by_made(&made), &with(&|item| item.made == made));
     }
     for group in 0..10 {
         same(&items.by_group(&group), &with(&|item| item.group == group));

@@ -136,6 +136,6 @@ fn part(names: &Names<'_>, field: &Field, each: bool) -> TokenStream {
         quote_spanned!(span=> #private::Collection::visit(&it.#ident, visit);)
     };
     quote_spanned! {span=>
-        #private::each(|it: &#record, visit: &mut dyn ::core::ops::FnMut(&#asked)| { #visit }, #codec)
+        #private::each(|it: &#record, visit| { #visit }, #codec)
     }
 }

@@ -73,7 +73,7 @@ fn needs(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
     let required: Vec<&Ident> = bucket.required().map(|field| &field.ident).collect();
     let traits = bucket.required().map(|field| {
         let Field { ident, name, .. } = field;
-        let message = format!("this draft of a `{shown}` lacks the required field `{name}`");
+        let message = format!("the draft of `{shown}` lacks the required field `{name}`");
         let label = format!("add `.{name}(…)` to the draft");
         quote_spanned! {site()=>
             #[diagnostic::on_unimplemented(
@@ -186,6 +186,8 @@ fn build(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
     let parameters: Vec<Ident> = bucket.required().map(parameter).collect();
     let conditions = bucket.required().map(|field| {
         let Field { ident, ty, .. } = field;
+        let mut needs = needs.clone();
+        needs.set_span(ident.span());
         // As if the user had written it at the field, which is then shown as the place of the condition.
         quote_spanned!(ident.span()=> #needs::#ident<#ty>)
     });

@@ -4,7 +4,7 @@ use syn::{Expr, ExprArray, LitInt, Path, Token, Type};
 
 use super::args::{Item, items};
 use super::bucket_attrs;
-use super::unknown::unknown;
+use super::unknown::{guess, unknown};
 use crate::ctxt::Ctxt;
 use crate::model::{FieldDefault, Format, Generated, Given, Index, Length, Rules};
 
@@ -51,7 +51,13 @@ fn one(rules: &mut Rules, name: &str, item: &Item<'_>) -> syn::Result<()> {
         "references" => item.fill(&mut rules.references, references(item)?),
         "validate" => item.fill(&mut rules.validate, function(item)?),
         "allow_non_finite" => item.fill(&mut rules.allow_non_finite, item.word()?),
-        _ => Err(unknown(item, "field", &NAMES, "struct", &bucket_attrs::NAMES)),
+        _ => {
+            // One mistake: that there is no key need not be said too.
+            if guess(name, &NAMES) == Some("key") {
+                rules.key.get_or_insert_with(|| item.name.clone());
+            }
+            Err(unknown(item, "field", &NAMES, "struct", &bucket_attrs::NAMES))
+        }
     }
 }
 

@@ -29,6 +29,12 @@ const ALIASES: [(&str, &str); 22] = [
     ("expires", "ttl"),
 ];
 
+/// The annotation that was most likely meant.
+pub(super) fn guess<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let alias = ALIASES.iter().find(|(from, _)| *from == name).map(|(_, to)| *to);
+    known.iter().copied().find(|known| alias == Some(*known)).or_else(|| closest(name, known.iter().copied()))
+}
+
 /// The error for a name that is not known here. `known` are those of this place, `other` those of the other place.
 pub(super) fn unknown(
     item: &Item<'_>,
@@ -49,10 +55,7 @@ pub(super) fn unknown(
             "unknown attribute `{name}`: a field is required unless it is an `Option`, generated, or has a `default`"
         ));
     }
-    let alias = ALIASES.iter().find(|(from, to)| *from == name && known.contains(to)).map(|(_, to)| *to);
-    let guess = alias
-        .or_else(|| closest(&name, known.iter().copied()))
-        .map_or_else(String::new, |close| format!(", did you mean `{close}`?"));
+    let guess = guess(&name, known).map_or_else(String::new, |close| format!(", did you mean `{close}`?"));
     let end = if guess.is_empty() { "." } else { "" };
     item.error(format!(
         "unknown attribute `{name}`{guess}{end} A {place} takes: {}",

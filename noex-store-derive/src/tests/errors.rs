@@ -64,6 +64,7 @@ fn keys() {
     one("struct A { #[bucket(key)] id: f64 }", "floating-point numbers are neither `Eq` nor `Ord`", "f64");
     one("struct A { #[bucket(key, unique)] id: u8 }", "a key is unique by itself: remove `unique`", "unique");
     one("struct A { #[bucket(key, default)] id: u8 }", "a key has no default", "default");
+    one("struct A { #[bucket(primary_key)] id: u8 }", "did you mean `key`?", "primary_key");
     good("struct A { #[bucket(key, index)] id: u8 }");
 }
 
@@ -167,7 +168,9 @@ fn indexes() {
 
 #[test]
 fn floats_have_no_index() {
-    for (attribute, ty) in [("index", "f64"), ("index", "Option<f32>"), ("index(each)", "Vec<f64>"), ("index(each)", "f64")] {
+    for (attribute, ty) in
+        [("index", "f64"), ("index", "Option<f32>"), ("index(each)", "Vec<f64>"), ("index(each)", "f64")]
+    {
         field(&format!("#[bucket({attribute})] a: {ty}"), "have no total order; index an integer", "index");
     }
     field("#[bucket(unique)] a: f64", "have no total order; use an integer", "unique");

@@ -26,6 +26,14 @@ impl<T> IntoField<T> for T {
     }
 }
 
+// By hand, since the compiler shows it to whoever gives text to a number.
+#[diagnostic::do_not_recommend]
+impl IntoField<String> for &str {
+    fn into_field(self) -> String {
+        self.to_owned()
+    }
+}
+
 macro_rules! into_string {
     ($($text:ty => |$it:ident| $string:expr),* $(,)?) => { $(#[diagnostic::do_not_recommend]
     impl IntoField<String> for $text {
@@ -36,7 +44,6 @@ macro_rules! into_string {
     })* };
 }
 into_string! {
-    &str => |it| it.to_owned(),
     &String => |it| it.clone(),
     char => |it| it.to_string(),
     Box<str> => |it| it.into_string(),
@@ -103,10 +110,7 @@ impl<T, U: IntoField<T>> IntoRange<T> for (Bound<U>, Bound<U>) {
 }
 
 /// What a key or a unique value can be looked up by: itself, or `str` for `String`.
-#[diagnostic::on_unimplemented(
-    message = "a `{T}` cannot be looked up by a `{Self}`",
-    label = "expected `&{T}`"
-)]
+#[diagnostic::on_unimplemented(message = "`{T}` cannot be looked up by `{Self}`", label = "expected `&{T}`")]
 pub trait UniqueKey<T>: Hash + Debug {
     /// Whether this is the value.
     fn matches(&self, value: &T) -> bool;
@@ -128,7 +132,7 @@ impl UniqueKey<String> for str {
 
 /// What an index can be asked for: a value, or `str` for `String`.
 #[diagnostic::on_unimplemented(
-    message = "an index of `{T}` cannot be asked for a `{Self}`",
+    message = "an index of `{T}` cannot be asked for `{Self}`",
     label = "expected `&{T}`"
 )]
 pub trait IndexValue<T> {

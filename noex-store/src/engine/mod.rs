@@ -20,7 +20,7 @@ pub use hash::Hashing;
 pub use index::{CodecOfPlain, Probe, each, index, optional, required};
 pub(crate) use index::{KeyPoint, KeyRange, OrderedIndex};
 pub(crate) use root::{Root, Slot};
-pub(crate) use rows::{Chunk, Rows};
+pub(crate) use rows::{Chunk, Rows, Slots};
 pub(crate) use table::Table;
 pub(crate) use write::{Edit, Engine, catch};
 

@@ -1,6 +1,6 @@
 //! The record table of a bucket: a persistent vector over row ids, in the order of insertion.
 //!
-//! A radix trie, thirty-two wide, whose last leaf is kept aside as the *tail* (the shape of Clojure's persistent vector).
+//! A radix trie, sixteen wide, whose last leaf is kept aside as the *tail* (the shape of Clojure's persistent vector).
 //! The slots of a leaf are write-once cells, so an append fills the next slot of the shared tail **in place**, without a
 //! copy: an older snapshot stops at its own end and never looks at that slot. A slot that is already filled, by a write
 //! that was given up before it was published, makes the tail be copied first. Removed rows leave holes; a leaf without
@@ -13,9 +13,18 @@ use arrayvec::ArrayVec;
 
 use super::RowId;
 
-const BITS: u32 = 5;
+const BITS: u32 = 4;
 const WIDTH: usize = 1 << BITS;
 const MASK: u64 = WIDTH as u64 - 1;
+
+/// Neighbouring rows, some of which may be empty.
+pub(crate) struct Slots<'a, T>(&'a [OnceLock<T>]);
+
+impl<'a, T> Slots<'a, T> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a T> + use<'a, T> {
+        self.0.iter().filter_map(OnceLock::get)
+    }
+}
 
 /// Values of neighbouring rows.
 pub(crate) type Chunk<'a, T> = ArrayVec<&'a T, WIDTH>;
@@ -118,7 +127,7 @@ impl<T: Clone> Rows<T> {
         (self.next & MASK) as usize
     }
 
-    /// The value of a row. O(log n) with thirty-two children a node: four loads at a million rows.
+    /// The value of a row. O(log n) with sixteen children a node: five loads at a million rows.
     #[inline]
     pub(crate) fn get(&self, row: RowId) -> Option<&T> {
         if row.0 >= self.tail_start() {
@@ -140,7 +149,7 @@ impl<T: Clone> Rows<T> {
         }
     }
 
-    /// Appends a value and returns its row id. O(1) but for every thirty-second row, which files the full tail.
+    /// Appends a value and returns its row id. O(1) but for every sixteenth row, which files the full tail.
     pub(crate) fn push(&mut self, value: T) -> RowId {
         let row = self.next;
         let at = self.tail_len();
@@ -216,16 +225,13 @@ impl<T: Clone> Rows<T> {
         })
     }
 
-    /// The same in chunks, of which the visitor may keep what it likes: a call for each leaf instead of one for each row.
-    pub(crate) fn visit_chunks<'a>(
+    /// The same leaf by leaf: a call for some neighbouring rows instead of one for each row.
+    pub(crate) fn visit_leaves<'a>(
         &'a self,
         from: RowId,
-        visit: &mut impl FnMut(&mut Chunk<'a, T>) -> ControlFlow<()>,
+        visit: &mut impl FnMut(Slots<'a, T>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        self.leaves(from, &mut |_, slots| {
-            let mut chunk: Chunk<'a, T> = slots.iter().filter_map(OnceLock::get).collect();
-            visit(&mut chunk)
-        })
+        self.leaves(from, &mut |_, slots| visit(Slots(slots)))
     }
 
     /// Calls `visit` with the leaves from `from` on: the row id of the first slot, and the slots.

@@ -3,9 +3,9 @@
 use std::cmp::Ordering;
 use std::ops::{ControlFlow, Range};
 
-use super::Filter;
 use super::order::{OrderKey, OrderValue, point};
 use super::plan::{Access, Branch, Order, Plan, Query};
+use super::{Filter, Node};
 use crate::bucket::Bucket;
 use crate::bucket::record::Record;
 use crate::engine::{KeyPoint, KeyRange, OrderedIndex, RowId, Table};
@@ -153,8 +153,12 @@ impl<B: Bucket> Run<'_, '_, B> {
 
     /// The records from a row on that pass, in the order of insertion.
     fn scan(&self, from: RowId, visit: Visit<'_, B>) -> ControlFlow<()> {
-        self.table.rows().visit_chunks(from, &mut |records| {
-            self.plan.residual.iter().for_each(|node| node.retain(records));
+        let everything = Node::Const(true);
+        let (first, rest) =
+            self.plan.residual.split_first().map_or((&everything, &[][..]), |(first, rest)| (*first, rest));
+        self.table.rows().visit_leaves(from, &mut |records| {
+            let mut records = first.pick(&records);
+            rest.iter().for_each(|node| node.retain(&mut records));
             records.iter().try_for_each(|record| visit(record))
         })
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::bucket::field::{FieldValue, OrderedValue};
 use crate::bucket::record::Record;
-use crate::engine::{Chunk, KeyPoint, KeyRange};
+use crate::engine::{Chunk, KeyPoint, KeyRange, Slots};
 
 /// What of a field a condition is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,11 @@ pub(crate) trait Leaf<B>: Send + Sync {
     fn field(&self) -> u16;
     /// Whether a value passes.
     fn test(&self, value: &B) -> bool;
-    /// Keeps the records that pass. One call for many records: the test is compiled into the loop.
+    /// The records that pass. One call for many records: the test is compiled into the loop.
+    fn pick<'r>(&self, records: &Slots<'r, Record<B>>) -> Chunk<'r, Record<B>> {
+        records.iter().filter(|record| self.test(record)).collect()
+    }
+    /// Keeps the records that pass.
     fn retain(&self, records: &mut Chunk<'_, Record<B>>) {
         records.retain(|record| self.test(record));
     }
@@ -94,6 +98,24 @@ impl<B, T: OrderedValue> Leaf<B> for Within<B, T> {
             Bound::Unbounded => true,
             Bound::Included(end) => value <= end,
             Bound::Excluded(end) => value < end,
+        }
+    }
+
+    fn pick<'r>(&self, records: &Slots<'r, Record<B>>) -> Chunk<'r, Record<B>> {
+        fn those<'r, B, T>(
+            records: &Slots<'r, Record<B>>,
+            get: fn(&B) -> Option<&T>,
+            passes: impl Fn(&T) -> bool,
+        ) -> Chunk<'r, Record<B>> {
+            records.iter().filter(|record| get(record).is_some_and(&passes)).collect()
+        }
+        // Which bounds there are is decided once for all of the records.
+        match (&self.start, &self.end) {
+            (Bound::Unbounded, Bound::Included(end)) => those(records, self.get, |value| value <= end),
+            (Bound::Unbounded, Bound::Excluded(end)) => those(records, self.get, |value| value < end),
+            (Bound::Included(start), Bound::Unbounded) => those(records, self.get, |value| value >= start),
+            (Bound::Excluded(start), Bound::Unbounded) => those(records, self.get, |value| value > start),
+            _ => records.iter().filter(|record| self.test(record)).collect(),
         }
     }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use crate::bucket::Bucket;
 use crate::bucket::record::Record;
-use crate::engine::Chunk;
+use crate::engine::{Chunk, Slots};
 use leaf::Leaf;
 
 /// A condition on the records of a bucket, built from field tokens: `User::AGE.ge(18).and(User::ROLE.eq(Role::Admin))`.
@@ -158,6 +158,18 @@ impl<B: Bucket> Node<B> {
             Self::All(nodes) => nodes.iter().all(|node| node.test(value)),
             Self::Any(nodes) => nodes.iter().any(|node| node.test(value)),
             Self::Not(node) => !node.test(value),
+        }
+    }
+
+    /// The records that pass.
+    pub(crate) fn pick<'r>(&self, records: &Slots<'r, Record<B>>) -> Chunk<'r, Record<B>> {
+        match self {
+            Self::Const(true) => records.iter().collect(),
+            Self::Const(false) => Chunk::new(),
+            Self::Leaf(leaf) => leaf.pick(records),
+            Self::All(_) | Self::Any(_) | Self::Not(_) => {
+                records.iter().filter(|record| self.test(record)).collect()
+            }
         }
     }
 

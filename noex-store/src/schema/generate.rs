@@ -83,7 +83,7 @@ fn new_uuid(now: u64) -> Uuid {
 
 /// What `generated = "uuid"` can fill.
 #[diagnostic::on_unimplemented(
-    message = "`generated = \"uuid\"` cannot fill a `{Self}`",
+    message = "`generated = \"uuid\"` cannot fill `{Self}`",
     label = "must be `Uuid` or `String`",
     note = "for numbers use `generated = \"autoincrement\"` or `\"timestamp\"`"
 )]
@@ -108,7 +108,7 @@ impl UuidField for String {
 
 /// What `generated = "cuid"` can fill.
 #[diagnostic::on_unimplemented(
-    message = "`generated = \"cuid\"` cannot fill a `{Self}`",
+    message = "`generated = \"cuid\"` cannot fill `{Self}`",
     label = "must be `String`"
 )]
 pub trait CuidField {
@@ -125,7 +125,7 @@ impl CuidField for String {
 
 /// What `generated = "timestamp"` can fill.
 #[diagnostic::on_unimplemented(
-    message = "`generated = \"timestamp\"` cannot fill a `{Self}`",
+    message = "`generated = \"timestamp\"` cannot fill `{Self}`",
     label = "must be `u64`, `i64`, `u128`, `i128`, `f64` or `SystemTime`"
 )]
 pub trait TimestampField {
@@ -152,7 +152,7 @@ impl TimestampField for std::time::SystemTime {
 
 /// What `generated = "autoincrement"` can fill.
 #[diagnostic::on_unimplemented(
-    message = "`generated = \"autoincrement\"` cannot fill a `{Self}`",
+    message = "`generated = \"autoincrement\"` cannot fill `{Self}`",
     label = "must be an integer",
     note = "for ids of text use `generated = \"uuid\"` or `\"cuid\"`"
 )]

@@ -7,6 +7,8 @@ use std::ops::ControlFlow;
 use super::*;
 use crate::engine::tests::Random;
 
+const W: u64 = WIDTH as u64;
+
 #[derive(Clone)]
 struct Version {
     rows: Rows<u64>,
@@ -48,8 +50,8 @@ impl Version {
         let all: Vec<(u64, u64)> = self.model.iter().map(|(row, value)| (*row, *value)).collect();
         assert_eq!(forwards(&self.rows, 0, usize::MAX), all);
         let mut chunked = Vec::new();
-        let _ = self.rows.visit_chunks(RowId(0), &mut |chunk| {
-            chunked.extend(chunk.iter().copied().copied());
+        let _ = self.rows.visit_leaves(RowId(0), &mut |chunk| {
+            chunked.extend(chunk.iter().copied());
             ControlFlow::Continue(())
         });
         assert!(chunked.iter().eq(self.model.values()));
@@ -63,8 +65,8 @@ impl Version {
             let from: Vec<_> = self.model.range(row..).take(wanted).map(|(r, v)| (*r, *v)).collect();
             assert_eq!(forwards(&self.rows, row, wanted), from);
             let mut chunked = Vec::new();
-            let _ = self.rows.visit_chunks(RowId(row), &mut |chunk| {
-                chunked.extend(chunk.iter().copied().copied());
+            let _ = self.rows.visit_leaves(RowId(row), &mut |chunk| {
+                chunked.extend(chunk.iter().copied());
                 if chunked.len() < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });
             assert!(chunked.iter().take(wanted).eq(from.iter().map(|(_, value)| value)));
@@ -124,7 +126,7 @@ fn take(seen: &mut Vec<(u64, u64)>, wanted: usize, row: RowId, value: u64) -> Co
 fn versions_agree_with_a_map() {
     for seed in 0..12 {
         let mut random = Random::new(seed);
-        let start = *random.pick(&[0, 0, 1, 31, 33, 1000, 32 * 32 * 32 - 40, 1 << 40]);
+        let start = *random.pick(&[0, 0, 1, W - 1, W + 1, 1000, W * W * W - 40, 1 << 40]);
         let mut versions = vec![Version::starting_at(start)];
         for step in 0..4000_u64 {
             let (count, at) = (versions.len(), random.below(versions.len()));
@@ -200,7 +202,7 @@ fn an_emptied_table_goes_on_where_it_was() {
 
 #[test]
 fn a_start_is_rounded_up_to_a_leaf() {
-    for (start, next) in [(0, 0), (1, 32), (32, 32), (33, 64)] {
+    for (start, next) in [(0, 0), (1, W), (W, W), (W + 1, 2 * W)] {
         assert_eq!(Rows::<u64>::starting_at(start).next(), RowId(next));
     }
 }
