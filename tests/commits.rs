@@ -188,8 +188,8 @@ fn what_changes_nothing_makes_no_commit() {
     tasks.update(&1, Task::patch()).expect("an empty patch");
     tasks.update_many([(1, Task::patch())]).expect("an empty patch");
     tasks.update_where(Filter::all(), Task::patch()).expect("an empty patch");
-    tasks.update_many([(1, Task::patch()); 0]).expect("none");
-    tasks.insert_many([task(0); 0]).expect("none");
+    tasks.update_many(Vec::<(u32, TaskPatch)>::new()).expect("none");
+    tasks.insert_many(Vec::<Task>::new()).expect("none");
     tasks.delete(&9).expect("not there");
     tasks.delete_many([8, 9]).expect("not there");
     tasks.delete_where(Task::LEVEL.eq(5)).expect("finds nothing");

@@ -439,13 +439,13 @@ async fn a_bad_row_tells_its_place_and_leaves_nothing_of_its_chunk() {
         assert_eq!(store.bucket::<Weather>().expect("a bucket").count(), 1);
     }
     // The same for a rule that only the store knows.
-    let bad = GOOD.replace("EWR", "XXX");
+    let bad = GOOD.replace("EWR", "ZZZ");
     let lines = std::iter::repeat_n(GOOD, CHUNK + 3).chain([bad.as_str()]);
     folder.write("flights.csv", &flights(lines));
     let (error, store) = refused(folder.path()).await;
     assert_eq!(
         message(&error, folder.path()),
-        "flights.csv, line 10005: `origin` is \"XXX\": must be one of \"EWR\", \"JFK\", \"LGA\""
+        "flights.csv, line 10005: `origin` is \"ZZZ\": must be one of \"EWR\", \"JFK\", \"LGA\""
     );
     assert_eq!(store.bucket::<Flight>().expect("a bucket").count(), CHUNK);
 }

@@ -15,6 +15,7 @@ const ROWS: u32 = 2_000;
 /// The fields are independent of each other, and each is known from the id.
 #[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[bucket(name = "flights", index(carrier, day), index(from, to, day))]
+#[allow(clippy::duplicated_attributes, reason = "two indexes may share a field")]
 struct Flight {
     #[bucket(key)]
     id: u32,

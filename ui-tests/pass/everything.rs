@@ -65,11 +65,8 @@ async fn main() -> Result<(), Error> {
     assert_eq!(
         user.field("country").map(|field| field.constraints),
         Some(
-            [
-                Constraint::Pattern("^[A-Z]{2}$"),
-                Constraint::OneOf(&["\"CZ\"", "\"DE\"", "\"US\""]),
-            ]
-            .as_slice()
+            [Constraint::Pattern("^[A-Z]{2}$"), Constraint::OneOf(&["\"CZ\"", "\"DE\"", "\"US\""]),]
+                .as_slice()
         )
     );
     let email = user.field("email").expect("it is a field");

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use noex_store::prelude::*;
 use noex_store::FieldKind;
+use noex_store::prelude::*;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 struct Address {
@@ -89,12 +89,18 @@ async fn main() -> Result<(), Error> {
             .letter('k')
             .boxed(Box::from("b")),
     )?;
-    assert_eq!((record.payment != Payment::Cash, record.nested, &*record.shared), (true, Some(Some(3)), "shared"));
+    assert_eq!(
+        (record.payment != Payment::Cash, record.nested, &*record.shared),
+        (true, Some(Some(3)), "shared")
+    );
     assert_eq!(bucket.get(&(1, "a".to_owned())).map(|record| record.letter), Some('k'));
     assert!(bucket.by_address(&address).is_some());
     assert_eq!(bucket.by_address_and_count(&address, NonZeroU32::MIN..).len(), 1);
     assert_eq!((bucket.by_tags("x").len(), bucket.by_set(&7).len(), bucket.by_queue(&2).len()), (1, 1, 1));
-    assert_eq!((bucket.by_fixed(&2).len(), bucket.by_whole(&vec![1, 2]).len(), bucket.by_unit(&()).len()), (1, 1, 1));
+    assert_eq!(
+        (bucket.by_fixed(&2).len(), bucket.by_whole(&vec![1, 2]).len(), bucket.by_unit(&()).len()),
+        (1, 1, 1)
+    );
     assert_eq!(bucket.filter(Types::FIXED.contains(1).and(Types::LARGE.gt(5))).count(), 1);
     let kinds: Vec<FieldKind> = Types::schema().fields.iter().map(|field| field.kind).collect();
     assert_eq!((kinds[3], kinds[5], kinds[12]), (FieldKind::Object, FieldKind::Object, FieldKind::Date));

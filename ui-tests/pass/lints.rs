@@ -1,6 +1,14 @@
 //! Generated code is free of warnings, also where the user asks for more of them than the compiler does.
 
-#![deny(warnings, unused, nonstandard_style, future_incompatible, let_underscore, rust_2018_idioms, rust_2021_compatibility)]
+#![deny(
+    warnings,
+    unused,
+    nonstandard_style,
+    future_incompatible,
+    let_underscore,
+    rust_2018_idioms,
+    rust_2021_compatibility
+)]
 #![deny(rust_2024_compatibility, keyword_idents, refining_impl_trait)]
 #![deny(
     missing_copy_implementations,

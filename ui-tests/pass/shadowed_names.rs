@@ -1,8 +1,8 @@
 //! Types and macros of the user's own that have the names of the standard library's.
 
-#![allow(dead_code)]
+#![allow(unused, reason = "what shadows need not be used")]
 
-use noex_store::prelude::{Bucket, Deserialize, Insertable as _, Serialize, Store};
+use ::noex_store::prelude::{Bucket, Deserialize, Serialize, Store};
 
 struct Option;
 struct Vec;

@@ -3,6 +3,7 @@
 use noex_store::prelude::*;
 
 #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+#[allow(clippy::duplicated_attributes, reason = "clippy takes fields in two indexes for that")]
 #[bucket(index(a, b, c, d, e, f), index(f, a), index(b, id))]
 struct Six {
     #[bucket(key)]

@@ -59,7 +59,8 @@ async fn main() -> Result<(), Error> {
     let draft = || Booking::draft().id(1).rows([2, 4]).from(1_u32).to(2_u32);
     let booking = bookings.insert(draft().seats(2))?;
     assert_eq!(booking.note, None);
-    let bad = bookings.insert(Booking { id: 0, seats: 3, note: Some("a".into()), rows: vec![5], from: 9, to: 1 });
+    let bad =
+        bookings.insert(Booking { id: 0, seats: 3, note: Some("a".into()), rows: vec![5], from: 9, to: 1 });
     let Err(Error::Validation { bucket: "booking", issues }) = bad else { panic!("everything is wrong") };
     let messages: Vec<String> = issues.iter().map(|issue| issue.message.clone()).collect();
     assert_eq!(messages, ["must not be zero", "3 is odd", "is too short", "5 is odd", "9 is after 1"]);

@@ -32,9 +32,9 @@ mod shop {
         }
 
         #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
-        pub struct Open {
+        pub(crate) struct Open {
             #[bucket(key)]
-            pub id: u32,
+            pub(crate) id: u32,
             #[bucket(index)]
             pub(crate) name: String,
         }

@@ -160,18 +160,18 @@ fn suits_type(ctxt: &Ctxt, field: &mut Field) {
         index.value = Index::Whole;
     }
     if shape.has_no_total_order() {
-        let cannot = |word: &str, done: &str| {
+        let cannot = |word: &str, why: &str| {
             format!(
-                "`{word}` is not for `{}`: floating-point numbers have no total order; {done} an integer instead \
-                 (cents, milliseconds), or remove `{word}`",
+                "`{word}` is not for `{}`: floating-point numbers {why}; use an integer instead (cents, milliseconds), \
+                 or remove `{word}`",
                 source::text(&*inner)
             )
         };
         if let Some(index) = &rules.index {
-            ctxt.error(&index.name, cannot("index", "index"));
+            ctxt.error(&index.name, cannot("index", "have no total order"));
         }
         if let Some(unique) = &rules.unique {
-            ctxt.error(unique, cannot("unique", "use"));
+            ctxt.error(unique, cannot("unique", "are not `Eq`"));
         }
     }
     if let Some(word) = &rules.allow_non_finite

@@ -171,9 +171,9 @@ fn floats_have_no_index() {
     for (attribute, ty) in
         [("index", "f64"), ("index", "Option<f32>"), ("index(each)", "Vec<f64>"), ("index(each)", "f64")]
     {
-        field(&format!("#[bucket({attribute})] a: {ty}"), "have no total order; index an integer", "index");
+        field(&format!("#[bucket({attribute})] a: {ty}"), "have no total order; use an integer", "index");
     }
-    field("#[bucket(unique)] a: f64", "have no total order; use an integer", "unique");
+    field("#[bucket(unique)] a: f64", "are not `Eq`; use an integer", "unique");
     one(
         "#[bucket(index(role, total))] struct A { #[bucket(key)] id: u8, role: u8, total: f64 }",
         "`total` cannot be in an index: it is `f64`",

@@ -4,6 +4,7 @@
 mod commit;
 mod hash;
 mod index;
+mod key;
 mod keys;
 mod root;
 mod rows;
@@ -17,8 +18,9 @@ mod write;
 pub use commit::{Change, Commit, CommitLog, CommitReader, Version};
 pub(crate) use hash::HashState;
 pub use hash::Hashing;
-pub use index::{CodecOfPlain, Probe, each, index, optional, required};
+pub use index::index;
 pub(crate) use index::{KeyPoint, KeyRange, OrderedIndex};
+pub use key::{CodecOfPlain, Probe, each, optional, required};
 pub(crate) use root::{Root, Slot};
 pub(crate) use rows::{Chunk, Rows, Slots};
 pub(crate) use table::Table;

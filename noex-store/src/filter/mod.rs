@@ -1,14 +1,16 @@
 //! Typed questions: filters, the planner that finds an index for them, orders, pages and aggregates.
 
 mod access;
-pub(crate) mod aggregate;
+mod aggregate;
 pub(crate) mod execute;
 pub(crate) mod explain;
+pub(crate) mod group;
 pub(crate) mod leaf;
 pub(crate) mod order;
 pub(crate) mod page;
 mod plan;
 pub(crate) mod select;
+pub(crate) mod sum;
 
 use std::fmt;
 use std::ops::Not;

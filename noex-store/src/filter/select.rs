@@ -4,12 +4,14 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::vec;
 
-use super::aggregate::{self, GroupBy, Groups, Summable};
+use super::aggregate;
 use super::execute::{Position, count, execute, unordered};
 use super::explain::Explanation;
+use super::group::{GroupBy, Groups};
 use super::order::{OrderBy, OrderKey};
 use super::page::{PageRequest, paginate};
 use super::plan::Query;
+use super::sum::Summable;
 use super::{Filter, Node};
 use crate::bucket::Bucket;
 use crate::bucket::field::{Field, OrderedValue};

@@ -13,10 +13,11 @@ use crate::bucket::record::Record;
 use crate::engine::{Engine, KeyPoint, KeyRange, Root, RowId, Slot, Table};
 use crate::error::Error;
 use crate::filter::Filter;
-use crate::filter::aggregate::{GroupBy, Groups, Summable};
+use crate::filter::group::{GroupBy, Groups};
 use crate::filter::order::OrderBy;
 use crate::filter::page::PageRequest;
 use crate::filter::select::{Records, Select};
+use crate::filter::sum::Summable;
 use crate::schema::Schema;
 
 /// What can be asked of a bucket. A [`BucketHandle`](crate::BucketHandle) derefs to one that reads the latest commit; a

@@ -1,0 +1,266 @@
+//! The keys of ordered indexes: how a field's value is kept, and how keys are made of parts.
+
+use std::cmp::Ordering;
+use std::marker::PhantomData;
+
+use smol_str::SmolStr;
+
+use super::index::KeyPoint;
+
+/// What a field's type must be able to do to be indexed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be indexed",
+    label = "an index needs `Ord + Clone + Send + Sync`",
+    note = "derive `PartialEq, Eq, PartialOrd, Ord, Clone` for `{Self}`; floating-point numbers have no total order: \
+            index an integer instead (cents, milliseconds), or filter without an index"
+)]
+pub trait IndexKey: Ord + Clone + Send + Sync + 'static {}
+#[diagnostic::do_not_recommend]
+impl<T: Ord + Clone + Send + Sync + 'static> IndexKey for T {}
+
+/// How a value is kept in an index. Copied nodes clone their keys, so a key should be small and cheap to clone.
+pub trait Codec: Copy + Send + Sync + 'static {
+    /// The field's type.
+    type Value: 'static;
+    /// What the index holds; ordered as the values are.
+    type Stored: Ord + Clone + Send + Sync + 'static;
+    /// The value as the index holds it.
+    fn store(value: &Self::Value) -> Self::Stored;
+    /// Compares a kept key with a value.
+    fn compare(stored: &Self::Stored, value: &Self::Value) -> Ordering;
+}
+
+/// Keeps a value as it is.
+pub struct Plain<T>(PhantomData<fn() -> T>);
+
+impl<T> Clone for Plain<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Plain<T> {}
+
+impl<T: IndexKey> Codec for Plain<T> {
+    type Value = T;
+    type Stored = T;
+
+    fn store(value: &T) -> T {
+        value.clone()
+    }
+
+    fn compare(stored: &T, value: &T) -> Ordering {
+        stored.cmp(value)
+    }
+}
+
+/// Keeps text inline up to 23 bytes, shared beyond: a copied leaf then copies no heap text.
+#[derive(Clone, Copy)]
+pub struct Text;
+
+impl Codec for Text {
+    type Value = String;
+    type Stored = SmolStr;
+
+    fn store(value: &String) -> SmolStr {
+        SmolStr::new(value)
+    }
+
+    fn compare(stored: &SmolStr, value: &String) -> Ordering {
+        stored.as_str().cmp(value)
+    }
+}
+
+/// Finds the codec of a type at compile time: `String` has a method of its own, all others get the trait's.
+pub struct Probe<T>(PhantomData<fn() -> T>);
+
+impl<T> Default for Probe<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Probe<T> {
+    /// A probe of a type.
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl Probe<String> {
+    /// The codec of text.
+    pub fn codec(&self) -> Text {
+        Text
+    }
+}
+
+/// The codec of everything but `String`.
+pub trait CodecOfPlain<T> {
+    /// The codec.
+    fn codec(&self) -> Plain<T>;
+}
+
+impl<T> CodecOfPlain<T> for Probe<T> {
+    fn codec(&self) -> Plain<T> {
+        Plain(PhantomData)
+    }
+}
+
+/// One part of an index's key.
+pub trait Part<B>: Copy + Send + Sync + 'static {
+    /// What the index holds of it.
+    type Stored: Ord + Clone + Send + Sync + 'static;
+    /// A record's value.
+    fn read(&self, record: &B) -> Option<Self::Stored>;
+    /// Compares a kept part with a point.
+    fn compare(&self, stored: &Self::Stored, point: KeyPoint<'_>) -> Ordering;
+}
+
+/// A part that every record has.
+pub struct Req<B: 'static, C: Codec> {
+    get: fn(&B) -> Option<&C::Value>,
+}
+
+/// A part that is `None` in some records, which come first.
+pub struct Opt<B: 'static, C: Codec> {
+    get: fn(&B) -> Option<&C::Value>,
+}
+
+/// A collection, each element of which has its own entry.
+pub struct Each<B: 'static, C: Codec> {
+    visit: fn(&B, &mut dyn FnMut(&C::Value)),
+}
+
+macro_rules! copy_parts {
+    ($($part:ident),*) => { $(
+        impl<B, C: Codec> Clone for $part<B, C> {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+        impl<B, C: Codec> Copy for $part<B, C> {}
+    )* };
+}
+copy_parts!(Req, Opt, Each);
+
+/// A part that every record has.
+pub fn required<B, C: Codec>(get: fn(&B) -> Option<&C::Value>, _codec: C) -> Req<B, C> {
+    Req { get }
+}
+
+/// A part that is `None` in some records.
+pub fn optional<B, C: Codec>(get: fn(&B) -> Option<&C::Value>, _codec: C) -> Opt<B, C> {
+    Opt { get }
+}
+
+/// A collection, each element of which has its own entry.
+pub fn each<B, C: Codec>(visit: fn(&B, &mut dyn FnMut(&C::Value)), _codec: C) -> Each<B, C> {
+    Each { visit }
+}
+
+fn compare_value<C: Codec>(stored: &C::Stored, point: KeyPoint<'_>) -> Ordering {
+    match point {
+        KeyPoint::Absent => Ordering::Greater,
+        // The derive pairs every index with the tokens of its fields, so the types agree.
+        KeyPoint::Value(value) => {
+            value.downcast_ref::<C::Value>().map_or(Ordering::Greater, |value| C::compare(stored, value))
+        }
+    }
+}
+
+impl<B: 'static, C: Codec> Part<B> for Req<B, C> {
+    type Stored = C::Stored;
+
+    fn read(&self, record: &B) -> Option<C::Stored> {
+        (self.get)(record).map(C::store)
+    }
+
+    fn compare(&self, stored: &C::Stored, point: KeyPoint<'_>) -> Ordering {
+        compare_value::<C>(stored, point)
+    }
+}
+
+impl<B: 'static, C: Codec> Part<B> for Opt<B, C> {
+    type Stored = Option<C::Stored>;
+
+    fn read(&self, record: &B) -> Option<Option<C::Stored>> {
+        Some((self.get)(record).map(C::store))
+    }
+
+    fn compare(&self, stored: &Option<C::Stored>, point: KeyPoint<'_>) -> Ordering {
+        match (stored, point) {
+            (None, KeyPoint::Absent) => Ordering::Equal,
+            (None, KeyPoint::Value(_)) => Ordering::Less,
+            (Some(stored), point) => compare_value::<C>(stored, point),
+        }
+    }
+}
+
+/// The whole key of an index: one to six parts, or the elements of a collection.
+pub trait KeyParts<B>: Copy + Send + Sync + 'static {
+    /// What the index holds.
+    type Stored: Ord + Clone + Send + Sync + 'static;
+    /// Calls `emit` with a record's keys.
+    fn keys(&self, record: &B, emit: &mut dyn FnMut(Self::Stored));
+    /// Compares a part of a kept key with a point.
+    fn compare(&self, stored: &Self::Stored, part: usize, point: KeyPoint<'_>) -> Ordering;
+    /// Whether two records have the same keys.
+    fn same(&self, a: &B, b: &B) -> bool;
+}
+
+impl<B: 'static, C: Codec> KeyParts<B> for Each<B, C> {
+    type Stored = C::Stored;
+
+    fn keys(&self, record: &B, emit: &mut dyn FnMut(C::Stored)) {
+        (self.visit)(record, &mut |value| emit(C::store(value)));
+    }
+
+    fn compare(&self, stored: &C::Stored, _part: usize, point: KeyPoint<'_>) -> Ordering {
+        compare_value::<C>(stored, point)
+    }
+
+    fn same(&self, a: &B, b: &B) -> bool {
+        let keys = |record: &B| {
+            let mut keys = Vec::new();
+            self.keys(record, &mut |key| keys.push(key));
+            keys
+        };
+        keys(a) == keys(b)
+    }
+}
+
+macro_rules! key_parts {
+    ($($part:ident $number:tt),+) => {
+        impl<B: 'static, $($part: Part<B>),+> KeyParts<B> for ($($part,)+) {
+            type Stored = ($($part::Stored,)+);
+
+            fn keys(&self, record: &B, emit: &mut dyn FnMut(Self::Stored)) {
+                if let ($(Some($part),)+) = ($(self.$number.read(record),)+) {
+                    emit(($($part,)+));
+                }
+            }
+
+            fn compare(&self, stored: &Self::Stored, part: usize, point: KeyPoint<'_>) -> Ordering {
+                match part {
+                    $($number => self.$number.compare(&stored.$number, point),)+
+                    _ => Ordering::Equal,
+                }
+            }
+
+            fn same(&self, a: &B, b: &B) -> bool {
+                $(self.$number.read(a) == self.$number.read(b))&&+
+            }
+        }
+    };
+}
+#[allow(non_snake_case, reason = "the type parameters name the values too")]
+mod tuples {
+    use super::{KeyParts, KeyPoint, Ordering, Part};
+
+    key_parts!(P0 0);
+    key_parts!(P0 0, P1 1);
+    key_parts!(P0 0, P1 1, P2 2);
+    key_parts!(P0 0, P1 1, P2 2, P3 3);
+    key_parts!(P0 0, P1 1, P2 2, P3 3, P4 4);
+    key_parts!(P0 0, P1 1, P2 2, P3 3, P4 4, P5 5);
+}
