@@ -201,6 +201,15 @@ fn two_bounds_are_one_range() {
 }
 
 #[test]
+fn ranges_are_intersected_with_ranges() {
+    let sides = Flight::DAY.lt(20_u16).or(Flight::DAY.ge(80_u16));
+    let middle =
+        Flight::DAY.between(10_u16..15).or(Flight::DAY.between(18_u16..85)).or(Flight::DAY.eq(99_u16));
+    let test = |flight: &Flight| matches!(flight.day, 10..15 | 18..20 | 80..85 | 99);
+    exact(sides.and(middle), &index("day", "range"), test);
+}
+
+#[test]
 fn a_prefix_is_a_range_of_an_index_of_text() {
     exact(Flight::CARRIER.starts_with("D"), &index("carrier", "range"), |flight| flight.carrier == "DL");
     exact(Flight::CARRIER.starts_with(""), &index("carrier", "range"), |_| true);
@@ -535,8 +544,11 @@ fn fields_in_two_directions_are_sorted() {
     let select = flights.order_by((Flight::CARRIER.asc(), Flight::DAY.desc()));
     let plan = select.explain();
     assert_eq!(plan.order, OrderPath::Sort("carrier asc, day desc".to_owned()));
-    let expected = sorted_by(passing(|_| true), |flight| (flight.carrier.clone(), -i32::from(flight.day)));
-    assert_eq!(ids(&select.collect()), expected);
+    let by_both = |flight: &Flight| (flight.carrier.clone(), -i32::from(flight.day));
+    assert_eq!(ids(&select.collect()), sorted_by(passing(|_| true), by_both));
+    let some = flights.filter(Flight::CARRIER.lt("CA")).order_by((Flight::CARRIER.asc(), Flight::DAY.desc()));
+    assert_eq!(some.explain().order, OrderPath::Sort("carrier asc, day desc".to_owned()));
+    assert_eq!(ids(&some.collect()), sorted_by(passing(|flight| flight.carrier.as_str() < "CA"), by_both));
 }
 
 #[test]
@@ -613,6 +625,12 @@ fn an_offset_into_an_index_is_a_seek() {
     let expected = sorted_by(passing(|flight| flight.day >= 50), |flight| flight.day);
     assert_eq!(ids(&select.collect()), expected[900..910]);
     assert_eq!(select.clone().offset(100_000).collect().len(), 0);
+    let sides = Flight::DAY.lt(10_u16).or(Flight::DAY.ge(90_u16));
+    let select = flights.filter(sides).order_by(Flight::DAY.asc());
+    assert_eq!(select.explain().order, OrderPath::Index);
+    let expected = sorted_by(passing(|flight| !(10..90).contains(&flight.day)), |flight| flight.day);
+    assert_eq!(ids(&select.clone().offset(150).collect()), expected[150..], "over several ranges");
+    assert_eq!(ids(&select.offset(250).limit(20).collect()), expected[250..270]);
 }
 
 // What an explanation reads like.

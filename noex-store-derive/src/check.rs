@@ -49,15 +49,22 @@ fn tokens(ctxt: &Ctxt, bucket: &mut Bucket) {
             field.token = Some(proc_macro2::Ident::new(&token, field.ident.span()));
             taken.push((token, field.name.clone()));
         }
-        let clear = format!("clear_{}", field.name);
-        if field.optional && setters.contains(&clear) {
-            let message = format!(
-                "the method that empties `{}` and the setter of `{clear}` would both be `{clear}`: rename one of the fields",
-                field.name
-            );
-            ctxt.error(&field.ident, message);
-        } else if field.optional {
-            field.clear = Some(proc_macro2::Ident::new(&clear, field.ident.span()));
+        if field.optional {
+            let method = |prefix: &str, does: &str| {
+                let name = format!("{prefix}_{}", field.name);
+                if setters.contains(&name) {
+                    let message = format!(
+                        "the method that {does} `{}` and the setter of `{name}` would both be `{name}`: rename one of \
+                         the fields",
+                        field.name
+                    );
+                    ctxt.error(&field.ident, message);
+                    return None;
+                }
+                Some(proc_macro2::Ident::new(&name, field.ident.span()))
+            };
+            field.clear = method("clear", "empties");
+            field.maybe = method("maybe", "takes an `Option` for");
         }
     }
 }

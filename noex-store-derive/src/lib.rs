@@ -54,6 +54,7 @@ use syn::DeriveInput;
 /// | `User::AGE`, a constant for each field | Its token, of type `Field<User, u8, Optional>`: what filters, orders and aggregates are built from. Named after the field, in `SCREAMING_SNAKE_CASE`. |
 /// | `User::draft()` | Starts a `UserDraft`, with a setter for each field. Inserting it compiles when all required fields are set, in whatever order. |
 /// | `User::patch()` | Starts a `UserPatch`, a set of changes, with a setter for each field but the key. |
+/// | `.maybe_age(value)` | On the draft, for each `Option` field: takes an `Option`, and sets the field if there is a value. |
 /// | `.clear_age()` | On both, for each `Option` field: leaves it empty in a draft, even if it has a default; empties it in a patch. |
 /// | `UserReads` | What a handle and a snapshot of the bucket deref to: all that a reader can, and these: |
 /// | `.by_email(&email)` | For each `unique` field: the record with this value, `Option<Record<User>>`. |

@@ -58,6 +58,8 @@ pub(crate) struct Field {
     pub token: Option<Ident>,
     /// The method that empties an optional field; `None` when another field has taken its name.
     pub clear: Option<Ident>,
+    /// The draft's method that takes an `Option`, if the field is one.
+    pub maybe: Option<Ident>,
     /// The `by_…` method, where the field has one.
     pub accessor: Option<Ident>,
 }

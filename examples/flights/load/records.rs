@@ -70,7 +70,7 @@ impl FromRow for Flight {
     fn from_row(row: &Row<'_>) -> Result<impl Insertable<Self> + use<>, Fault> {
         let time_hour: Minute = row.get("time_hour")?;
         let minute: u8 = row.get("minute")?;
-        let mut draft = Flight::draft()
+        Ok(Flight::draft()
             .time_hour(time_hour)
             .departs(time_hour.plus(minute.into()))
             .sched_dep_time(row.get::<u16>("sched_dep_time")?)
@@ -79,25 +79,12 @@ impl FromRow for Flight {
             .flight(row.get::<u16>("flight")?)
             .origin(row.get::<String>("origin")?)
             .dest(row.get::<String>("dest")?)
-            .distance(row.get::<u16>("distance")?);
-        if let Some(time) = row.get_or_na::<u16>("dep_time")? {
-            draft = draft.dep_time(time);
-        }
-        if let Some(delay) = row.get_or_na::<i16>("dep_delay")? {
-            draft = draft.dep_delay(delay);
-        }
-        if let Some(time) = row.get_or_na::<u16>("arr_time")? {
-            draft = draft.arr_time(time);
-        }
-        if let Some(delay) = row.get_or_na::<i16>("arr_delay")? {
-            draft = draft.arr_delay(delay);
-        }
-        if let Some(tailnum) = row.get_or_na::<String>("tailnum")? {
-            draft = draft.tailnum(tailnum);
-        }
-        if let Some(minutes) = row.get_or_na::<u16>("air_time")? {
-            draft = draft.air_time(minutes);
-        }
-        Ok(draft)
+            .distance(row.get::<u16>("distance")?)
+            .maybe_dep_time(row.get_or_na::<u16>("dep_time")?)
+            .maybe_dep_delay(row.get_or_na::<i16>("dep_delay")?)
+            .maybe_arr_time(row.get_or_na::<u16>("arr_time")?)
+            .maybe_arr_delay(row.get_or_na::<i16>("arr_delay")?)
+            .maybe_tailnum(row.get_or_na::<String>("tailnum")?)
+            .maybe_air_time(row.get_or_na::<u16>("air_time")?))
     }
 }

@@ -159,6 +159,18 @@ fn other_setter(names: &Names<'_>, field: &Field) -> TokenStream {
     let doc = format!("Sets `{}`.", field.name);
     let value = quote_spanned!(site()=> #option::Some(#root::IntoField::into_field(value)));
     let value = if field.optional { quote_spanned!(site()=> #option::Some(#value)) } else { value };
+    let maybe = field.maybe.as_ref().map(|maybe| {
+        let doc = format!("Sets `{}` if there is a value.", field.name);
+        quote_spanned! {site()=>
+            #[doc = #doc]
+            #vis fn #maybe(mut self, value: #option<impl #root::IntoField<#inner>>) -> Self {
+                if let #option::Some(value) = value {
+                    self.__rest.#ident = #value;
+                }
+                self
+            }
+        }
+    });
     let clear = field.clear.as_ref().map(|clear| {
         let doc = format!("Leaves `{}` empty, even if it has a default.", field.name);
         quote_spanned! {site()=>
@@ -175,6 +187,8 @@ fn other_setter(names: &Names<'_>, field: &Field) -> TokenStream {
             self.__rest.#ident = #value;
             self
         }
+
+        #maybe
 
         #clear
     }

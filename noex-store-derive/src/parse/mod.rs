@@ -128,6 +128,7 @@ fn parse_field(ctxt: &Ctxt, serde_struct: &SerdeStruct, field: &syn::Field) -> O
         serde,
         token: None,
         clear: None,
+        maybe: None,
         accessor: None,
         ident,
         name,

@@ -284,6 +284,7 @@ fn defaults() {
 fn names_that_collide() {
     field("a_b: u8, aB: u8", "`a_b` and `aB` would both have the constant `A_B`", "aB");
     field("a: Option<u8>, clear_a: u8", "would both be `clear_a`", "a");
+    field("a: Option<u8>, maybe_a: u8", "would both be `maybe_a`", "a");
     good(
         "struct A { #[bucket(key)] id: u8, draft: u8, patch: u8, build: u8, apply: u8, rest: u8, it: u8, fill: u8 }",
     );

@@ -8,6 +8,9 @@ use crate::engine::{HashState, OrderedIndex};
 use crate::schema::Schema;
 use crate::schema::check::Report;
 
+/// Makes an empty ordered index.
+pub(crate) type MakeIndex<B> = fn() -> Box<dyn OrderedIndex<B>>;
+
 /// All that the runtime needs to know of a bucket; a `static` of the generated code.
 #[expect(missing_debug_implementations, reason = "holds functions; never seen by users")]
 pub struct Definition<B: 'static> {
@@ -18,7 +21,7 @@ pub struct Definition<B: 'static> {
     /// The unique fields.
     pub uniques: &'static [&'static dyn UniqueRule<B>],
     /// Makers of the empty ordered indexes.
-    pub indexes: &'static [fn() -> Box<dyn OrderedIndex<B>>],
+    pub indexes: &'static [MakeIndex<B>],
     /// The fields that are numbered automatically.
     pub counters: &'static [Counter<B>],
 }

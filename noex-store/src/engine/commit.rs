@@ -58,6 +58,10 @@ impl<B> Change<B> {
     }
 
     /// The record after the commit, if there is one.
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "`old` and `new` are the field's words, as in `Updated { old, new }`"
+    )]
     pub fn new(&self) -> Option<&Record<B>> {
         match self {
             Self::Inserted(new) | Self::Updated { new, .. } => Some(new),

@@ -126,9 +126,12 @@ pub struct Opt<B: 'static, C: Codec> {
     get: fn(&B) -> Option<&C::Value>,
 }
 
+/// Calls its second argument with each element of a record's collection.
+type VisitItems<B, C> = fn(&B, &mut dyn FnMut(&<C as Codec>::Value));
+
 /// A collection, each element of which has its own entry.
 pub struct Each<B: 'static, C: Codec> {
-    visit: fn(&B, &mut dyn FnMut(&C::Value)),
+    visit: VisitItems<B, C>,
 }
 
 macro_rules! copy_parts {
@@ -154,7 +157,7 @@ pub fn optional<B, C: Codec>(get: fn(&B) -> Option<&C::Value>, _codec: C) -> Opt
 }
 
 /// A collection, each element of which has its own entry.
-pub fn each<B, C: Codec>(visit: fn(&B, &mut dyn FnMut(&C::Value)), _codec: C) -> Each<B, C> {
+pub fn each<B, C: Codec>(visit: VisitItems<B, C>, _codec: C) -> Each<B, C> {
     Each { visit }
 }
 
