@@ -115,9 +115,9 @@ struct OrdMapOfRecs(im::OrdMap<Key, Arc<Rec>>);
 #[derive(Clone)]
 struct HashMapOfRows(im::GenericHashMap<Key, RowId, RandomState, im::shared_ptr::DefaultSharedPtr>);
 #[derive(Clone)]
-struct TrieOfRows(HashTrie<RowId>, RandomState);
+struct TrieOfRows(HashTrie<RowId, 4>, RandomState);
 #[derive(Clone)]
-struct TrieOfRecs(HashTrie<Arc<Rec>>, RandomState);
+struct TrieOfRecs(HashTrie<Arc<Rec>, 5>, RandomState);
 #[derive(Clone)]
 struct TreeOfHashes(Tree<(u64, RowId)>, RandomState);
 #[derive(Clone)]

@@ -5,6 +5,7 @@ mod common;
 use std::cell::Cell;
 use std::cmp::Ordering;
 use std::ops::Bound;
+use std::time::Instant;
 
 use common::store_of;
 use noex_store::prelude::*;
@@ -832,6 +833,23 @@ fn counting_a_range_does_not_touch_its_records() {
     );
     assert!(compared_many <= DESCENTS, "{compared_many} comparisons");
     assert_eq!(cloned_many, 0);
+}
+
+#[test]
+fn counting_a_range_does_not_take_longer_for_more_records() {
+    let readings = readings();
+    let time = |width: u32| {
+        let select = readings.filter(Reading::VALUE.between(Counted(100)..Counted(100 + width)));
+        let run = || {
+            let start = Instant::now();
+            assert_eq!(select.count(), width as usize);
+            start.elapsed()
+        };
+        // The best of many: what else runs on the machine does not matter.
+        (0..50).map(|_| run()).min().expect("fifty runs")
+    };
+    let (few, many) = (time(10), time(9_000));
+    assert!(many < few * 10, "{few:?} for 10, {many:?} for 9,000: as if each were looked at");
 }
 
 #[test]

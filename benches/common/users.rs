@@ -58,7 +58,7 @@ pub fn sqlite() -> Connection {
     connection
         .execute_batch(
             "CREATE TABLE users (id BLOB PRIMARY KEY, email TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
-                                 role INTEGER NOT NULL, city INTEGER NOT NULL, score REAL NOT NULL) WITHOUT ROWID;
+                                 role INTEGER NOT NULL, city INTEGER NOT NULL, score REAL NOT NULL);
              CREATE INDEX by_role ON users (role);
              CREATE INDEX by_city ON users (city);",
         )

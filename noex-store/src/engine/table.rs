@@ -77,7 +77,7 @@ impl<B: Bucket> Table<B> {
         self.indexes.get(number).map(AsRef::as_ref)
     }
 
-    /// The record of a key. Expected O(log n) with sixteen children a node; no allocation.
+    /// The record of a key. Expected O(log n) with thirty-two children a node; no allocation.
     #[inline]
     pub(crate) fn get<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Option<&Record<B>> {
         self.keys.get(self.shared.hash.hash(key), key)

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 
 /// Entries of a leaf. A copied leaf is plain bytes, so it may be wide, and the fewer nodes stand above.
-const LEAF: usize = 64;
+const LEAF: usize = 32;
 /// Children of an inner node. Each copied child costs an atomic increment in another cache line, and later a decrement, so
 /// this is small.
-const FAN: usize = 8;
+const FAN: usize = 16;
 
 /// The set; cloning it is O(1) and gives an independent snapshot.
 pub(crate) struct Tree<E> {

@@ -1,6 +1,6 @@
 //! A persistent hash index: from a 64-bit hash to the values that have it.
 //!
-//! A radix trie over the hash, up to sixteen children a node, with leaves that are exact arrays of `(hash, value)` pairs. A
+//! A radix trie over the hash, up to `2^BITS` children a node, with leaves that are exact arrays of `(hash, value)` pairs. A
 //! leaf stands for all children of its node at first, and for half as many each time it is split; a node has as many
 //! children as its leaves need. So leaves and nodes are well filled whatever the number of entries. Leaves are small,
 //! because a copied leaf clones its values, and a value may be a counted reference. The index holds no keys: who asks compares the
@@ -11,8 +11,6 @@
 
 use std::sync::Arc;
 
-/// A node has at most this many bits of the hash, and so sixteen children.
-const BITS: u32 = 4;
 /// A leaf that would grow beyond this is split; equal hashes stay together, whatever their number.
 const LEAF: usize = 12;
 /// Two halves of a leaf that together hold no more than this are joined again.
@@ -24,20 +22,21 @@ struct Slot<V> {
     value: V,
 }
 
-/// The index; cloning it is O(1) and gives an independent snapshot.
-pub(crate) struct HashTrie<V> {
+/// The index; cloning it is O(1) and gives an independent snapshot. More bits make fewer steps to a value, and more
+/// reference counts that a write touches.
+pub(crate) struct HashTrie<V, const BITS: u32 = 4> {
     root: Node<V>,
 }
 
 enum Node<V> {
     /// The entries of all children of the node above that agree in their lowest `bits` bits.
     Leaf { bits: u32, slots: Arc<[Slot<V>]> },
-    /// Invariant: two, four, eight or sixteen; sixteen if any of them is a node itself. A leaf stands in each place that it stands
+    /// Invariant: a power of two, the greatest if any of them is a node itself. A leaf stands in each place that it stands
     /// for, and not all of them are one leaf.
     Inner(Arc<[Node<V>]>),
 }
 
-impl<V> Clone for HashTrie<V> {
+impl<V, const BITS: u32> Clone for HashTrie<V, BITS> {
     fn clone(&self) -> Self {
         Self { root: self.root.clone() }
     }
@@ -52,13 +51,13 @@ impl<V> Clone for Node<V> {
     }
 }
 
-impl<V> Default for HashTrie<V> {
+impl<V, const BITS: u32> Default for HashTrie<V, BITS> {
     fn default() -> Self {
         Self { root: Node::Leaf { bits: 0, slots: Arc::default() } }
     }
 }
 
-impl<V: Clone> HashTrie<V> {
+impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
     /// The first value of a hash that is wanted. O(log n) steps of one load each.
     #[inline]
     pub(crate) fn find(&self, hash: u64, mut wanted: impl FnMut(&V) -> bool) -> Option<&V> {
@@ -85,10 +84,10 @@ impl<V: Clone> HashTrie<V> {
             Node::Leaf { slots, .. } if slots.len() < LEAF => *slots = with(slots, slot),
             Node::Leaf { slots, .. } => {
                 let mut children = one_leaf(slots);
-                insert(&mut children, slot, 0);
+                insert::<V, BITS>(&mut children, slot, 0);
                 self.root = Node::Inner(children);
             }
-            Node::Inner(children) => insert(children, slot, 0),
+            Node::Inner(children) => insert::<V, BITS>(children, slot, 0),
         }
     }
 
@@ -131,7 +130,7 @@ impl<V: Clone> HashTrie<V> {
         match &mut self.root {
             Node::Leaf { slots, .. } => *slots = leaf,
             Node::Inner(children) => {
-                if let Some(slots) = set(children, hash, 0, leaf) {
+                if let Some(slots) = set::<V, BITS>(children, hash, 0, leaf) {
                     self.root = Node::Leaf { bits: 0, slots };
                 }
             }
@@ -182,19 +181,19 @@ fn put<V>(children: &mut [Node<V>], at: usize, bits: u32, slots: &Arc<[Slot<V>]>
 }
 
 /// Adds an entry below a node.
-fn insert<V: Clone>(node: &mut Arc<[Node<V>]>, slot: Slot<V>, shift: u32) {
+fn insert<V: Clone, const BITS: u32>(node: &mut Arc<[Node<V>]>, slot: Slot<V>, shift: u32) {
     loop {
         let at = place(slot.hash, shift, node.len());
         let (bits, slots) = match &mut Arc::make_mut(node)[at] {
-            Node::Inner(below) => return insert(below, slot, shift + BITS),
+            Node::Inner(below) => return insert::<V, BITS>(below, slot, shift + BITS),
             Node::Leaf { bits, slots } => (*bits, Arc::clone(slots)),
         };
-        if slots.len() < LEAF || (bits == BITS && shift + BITS >= u64::BITS) {
+        if slots.len() < LEAF || shift + bits >= u64::BITS {
             return put(Arc::make_mut(node), at, bits, &with(&slots, slot));
         }
         if bits == BITS {
             let mut below = one_leaf(&slots);
-            insert(&mut below, slot, shift + BITS);
+            insert::<V, BITS>(&mut below, slot, shift + BITS);
             Arc::make_mut(node)[at] = Node::Inner(below);
             return;
         }
@@ -212,7 +211,7 @@ fn insert<V: Clone>(node: &mut Arc<[Node<V>]>, slot: Slot<V>, shift: u32) {
 
 /// Puts another leaf in the place of the one of a hash, and joins leaves that have become small. Returns the leaf if it is
 /// the only one that is left in the node.
-fn set<V: Clone>(
+fn set<V: Clone, const BITS: u32>(
     node: &mut Arc<[Node<V>]>,
     hash: u64,
     shift: u32,
@@ -221,7 +220,7 @@ fn set<V: Clone>(
     let at = place(hash, shift, node.len());
     let children = Arc::make_mut(node);
     let (before, mut leaf) = match &mut children[at] {
-        Node::Inner(below) => (BITS, set(below, hash, shift + BITS, leaf)?),
+        Node::Inner(below) => (BITS, set::<V, BITS>(below, hash, shift + BITS, leaf)?),
         Node::Leaf { bits, .. } => (*bits, leaf),
     };
     let mut bits = before;
@@ -238,7 +237,7 @@ fn set<V: Clone>(
     }
     put(children, at, bits, &leaf);
     if bits < before {
-        let needed = children.iter().map(Node::bits).max().unwrap_or_default();
+        let needed = children.iter().map(Node::bits::<BITS>).max().unwrap_or_default();
         if 1 << needed < children.len() {
             *node = children[..1 << needed].iter().cloned().collect();
         }
@@ -248,7 +247,7 @@ fn set<V: Clone>(
 
 impl<V> Node<V> {
     /// How many bits of the hash tell this child from its neighbours.
-    fn bits(&self) -> u32 {
+    fn bits<const BITS: u32>(&self) -> u32 {
         match self {
             Self::Leaf { bits, .. } => *bits,
             Self::Inner(_) => BITS,

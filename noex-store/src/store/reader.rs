@@ -87,7 +87,7 @@ impl<B: Bucket> Reader<B> {
         B::schema()
     }
 
-    /// The record with this primary key. Expected O(log n) with sixteen children a node; no allocation.
+    /// The record with this primary key. Expected O(log n) with thirty-two children a node; no allocation.
     #[inline]
     pub fn get<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Option<Record<B>> {
         self.with(|table| table.get(key).cloned()).flatten()

@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::engine::tests::Random;
 
+/// Does not divide 64: the last node sees fewer bits than the others.
+const BITS: u32 = 5;
+
 #[derive(Clone, Default)]
 struct Version {
-    trie: HashTrie<u64>,
+    trie: HashTrie<u64, BITS>,
     model: BTreeSet<(u64, u64)>,
 }
 
@@ -75,7 +78,7 @@ fn check_node(node: &Node<u64>, shift: u32, path: u64) -> usize {
             slots.len()
         }
         Node::Inner(children) => {
-            let needed = children.iter().map(Node::bits).max().expect("a node has children");
+            let needed = children.iter().map(Node::bits::<BITS>).max().expect("a node has children");
             assert_eq!(children.len(), 1 << needed, "a node has as many children as it needs");
             let mut below = 0;
             for (at, child) in children.iter().enumerate() {
