@@ -40,12 +40,32 @@ impl<B: Bucket> Default for Keys<B> {
 }
 
 impl<B: Bucket> Keys<B> {
-    /// The record of a key with this hash. Expected O(log n) with thirty-two children a node; no allocation.
+    /// The record of a key with this hash, among the rows below `end`: what was added later is not this snapshot's.
+    /// Expected O(log n) with thirty-two children a node; no allocation.
     #[inline]
-    pub(crate) fn get<Q: UniqueKey<B::Key> + ?Sized>(&self, hash: u64, key: &Q) -> Option<&Record<B>> {
+    pub(crate) fn get<Q: UniqueKey<B::Key> + ?Sized>(
+        &self,
+        hash: u64,
+        key: &Q,
+        end: RowId,
+    ) -> Option<&Record<B>> {
+        let own = |record: &Record<B>| record.meta().row < end;
         match self {
-            Self::Inline(trie) => trie.find(hash, |(own, _)| key.matches(own)).map(|(_, record)| record),
-            Self::InRecord(trie) => trie.find(hash, |record| key.matches(record.value().key())),
+            Self::Inline(trie) => {
+                trie.find(hash, |(other, record)| key.matches(other) && own(record)).map(|(_, record)| record)
+            }
+            Self::InRecord(trie) => {
+                trie.find(hash, |record| key.matches(record.value().key()) && own(record))
+            }
+        }
+    }
+
+    /// Takes the record of a row back that a write added before it was given up. To be called on what the write started
+    /// from.
+    pub(crate) fn take_back(&self, hash: u64, row: RowId) {
+        match self {
+            Self::Inline(trie) => trie.take_back(hash, |(_, other)| other.meta().row == row),
+            Self::InRecord(trie) => trie.take_back(hash, |other| other.meta().row == row),
         }
     }
 

@@ -10,6 +10,8 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use smallvec::SmallVec;
+
 use super::keys::Keys;
 use super::trie::HashTrie;
 use super::{HashState, OrderedIndex, RowId, Rows};
@@ -26,6 +28,16 @@ pub(crate) struct Table<B: Bucket> {
     uniques: Vec<HashTrie<RowId>>,
     indexes: Vec<Box<dyn OrderedIndex<B>>>,
     shared: Arc<Shared<B>>,
+    /// What was inserted into the hash indexes since the clone.
+    fresh: SmallVec<[Fresh; 4]>,
+}
+
+/// An entry of a hash index that was added in place.
+struct Fresh {
+    /// The number of the unique field; `None` for the key.
+    unique: Option<usize>,
+    hash: u64,
+    row: RowId,
 }
 
 /// What all versions of a bucket have in common.
@@ -44,6 +56,7 @@ impl<B: Bucket> Clone for Table<B> {
             uniques: self.uniques.clone(),
             indexes: self.indexes.iter().map(|index| index.boxed_clone()).collect(),
             shared: Arc::clone(&self.shared),
+            fresh: SmallVec::new(),
         }
     }
 }
@@ -58,6 +71,7 @@ impl<B: Bucket> Table<B> {
             uniques: definition.uniques.iter().map(|_| HashTrie::default()).collect(),
             indexes: definition.indexes.iter().map(|make| make()).collect(),
             shared: Arc::new(Shared { definition, hash, counters }),
+            fresh: SmallVec::new(),
         }
     }
 
@@ -80,7 +94,7 @@ impl<B: Bucket> Table<B> {
     /// The record of a key. Expected O(log n) with thirty-two children a node; no allocation.
     #[inline]
     pub(crate) fn get<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Option<&Record<B>> {
-        self.keys.get(self.shared.hash.hash(key), key)
+        self.keys.get(self.shared.hash.hash(key), key, self.rows.next())
     }
 
     /// The record that has a value in a unique field. As [`Table::get`].
@@ -116,9 +130,13 @@ impl<B: Bucket> Table<B> {
         let meta = Meta { row: self.rows.next(), version: 1, created_at: now, updated_at: now, expires_at };
         let record = Record::new(value, meta);
         let row = self.rows.push(record.clone());
+        self.fresh.push(Fresh { unique: None, hash: key_hash, row });
         self.keys.insert(key_hash, record.clone());
-        for (unique, trie) in self.shared.definition.uniques.iter().zip(&mut self.uniques) {
+        for (number, (unique, trie)) in
+            self.shared.definition.uniques.iter().zip(&mut self.uniques).enumerate()
+        {
             if let Some(hash) = unique.hash(record.value(), &self.shared.hash) {
+                self.fresh.push(Fresh { unique: Some(number), hash, row });
                 trie.insert(hash, row);
             }
         }
@@ -153,7 +171,8 @@ impl<B: Bucket> Table<B> {
                 trie.remove(hash, |other| *other == row);
             }
             if let Some(hash) = unique.hash(new, &self.shared.hash) {
-                trie.insert(hash, row);
+                // Older snapshots have this row too, with another value.
+                trie.insert_copied(hash, row);
             }
         }
         for index in &mut self.indexes {
@@ -185,9 +204,29 @@ impl<B: Bucket> Table<B> {
     pub(crate) fn clear(&mut self) {
         self.rows = Rows::starting_at(self.rows.next().0);
         self.keys = Keys::default();
-        self.uniques.fill(HashTrie::default());
+        // One for each: clones of one would share its leaf.
+        self.uniques.fill_with(HashTrie::default);
         for index in &mut self.indexes {
             *index = index.boxed_empty();
+        }
+    }
+
+    /// Ends the changes: what was inserted stays.
+    pub(crate) fn keep(&mut self) {
+        self.fresh = SmallVec::new();
+    }
+
+    /// Gives the changes up: takes out of `base`, which this was cloned from, what was inserted in place.
+    pub(crate) fn give_up(&self, base: &Self) {
+        for Fresh { unique, hash, row } in &self.fresh {
+            match unique {
+                None => base.keys.take_back(*hash, *row),
+                Some(number) => {
+                    if let Some(trie) = base.uniques.get(*number) {
+                        trie.take_back(*hash, |own| own == row);
+                    }
+                }
+            }
         }
     }
 

@@ -1,39 +1,49 @@
 //! A persistent hash index: from a 64-bit hash to the values that have it.
 //!
-//! A radix trie over the hash, up to `2^BITS` children a node, with leaves that are exact arrays of `(hash, value)` pairs. A
-//! leaf stands for all children of its node at first, and for half as many each time it is split; a node has as many
-//! children as its leaves need. So leaves and nodes are well filled whatever the number of entries. Leaves are small,
-//! because a copied leaf clones its values, and a value may be a counted reference. The index holds no keys: who asks compares the
-//! values.
+//! A radix trie over the hash, up to `2^BITS` children a node, with leaves of a fixed size. A leaf stands for all children of
+//! its node at first, and for half as many each time it is split; a node has as many children as its leaves need. So leaves and
+//! nodes are well filled whatever the number of entries. The index holds no keys: who asks compares the values.
+//!
+//! The slots of a leaf are write-once cells, so a value is added **in place**, without a copy of anything, also to a leaf that
+//! snapshots share: they see it, and tell by its row id that it is not theirs. Only a full leaf is split by copying, and
+//! with it the path to it. What a write added in place before it was given up is marked as dead ([`HashTrie::take_back`]).
 //!
 //! Sources: the trie is a hash array mapped trie (Bagwell, *Ideal Hash Trees*, 2001); a node is a directory as in
 //! extendible hashing (Fagin et al., *Extendible Hashing*, 1979).
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-/// A leaf that would grow beyond this is split; equal hashes stay together, whatever their number.
+/// Slots of a leaf. A full one is split; equal hashes stay together, in a chain of leaves.
 const LEAF: usize = 12;
 /// Two halves of a leaf that together hold no more than this are joined again.
 const JOIN: usize = 6;
 
-#[derive(Clone)]
-struct Slot<V> {
-    hash: u64,
-    value: V,
-}
-
-/// The index; cloning it is O(1) and gives an independent snapshot. More bits make fewer steps to a value, and more
-/// reference counts that a write touches.
+/// The index; cloning it is O(1) and gives an independent snapshot, but for values that are added in place. More bits make
+/// fewer steps to a value, and more reference counts that a split touches.
 pub(crate) struct HashTrie<V, const BITS: u32 = 4> {
     root: Node<V>,
 }
 
 enum Node<V> {
     /// The entries of all children of the node above that agree in their lowest `bits` bits.
-    Leaf { bits: u32, slots: Arc<[Slot<V>]> },
+    Leaf { bits: u32, leaf: Arc<Leaf<V>> },
     /// Invariant: a power of two, the greatest if any of them is a node itself. A leaf stands in each place that it stands
     /// for, and not all of them are one leaf.
     Inner(Arc<[Node<V>]>),
+}
+
+/// Only the writer changes a leaf; readers may look at any time.
+struct Leaf<V> {
+    /// The hashes of the values, apart from them, so that a search reads two cache lines.
+    hashes: [AtomicU64; LEAF],
+    /// How many slots are taken.
+    len: AtomicU32,
+    /// A bit for each slot whose value was taken back.
+    dead: AtomicU32,
+    values: [OnceLock<V>; LEAF],
+    /// More entries, where equal hashes do not fit into one leaf.
+    more: Option<Arc<Leaf<V>>>,
 }
 
 impl<V, const BITS: u32> Clone for HashTrie<V, BITS> {
@@ -45,7 +55,7 @@ impl<V, const BITS: u32> Clone for HashTrie<V, BITS> {
 impl<V> Clone for Node<V> {
     fn clone(&self) -> Self {
         match self {
-            Self::Leaf { bits, slots } => Self::Leaf { bits: *bits, slots: Arc::clone(slots) },
+            Self::Leaf { bits, leaf } => Self::Leaf { bits: *bits, leaf: Arc::clone(leaf) },
             Self::Inner(children) => Self::Inner(Arc::clone(children)),
         }
     }
@@ -53,22 +63,89 @@ impl<V> Clone for Node<V> {
 
 impl<V, const BITS: u32> Default for HashTrie<V, BITS> {
     fn default() -> Self {
-        Self { root: Node::Leaf { bits: 0, slots: Arc::default() } }
+        Self { root: Node::Leaf { bits: 0, leaf: Arc::new(Leaf::new(None)) } }
+    }
+}
+
+impl<V> Leaf<V> {
+    fn new(more: Option<Arc<Self>>) -> Self {
+        Self {
+            hashes: [const { AtomicU64::new(0) }; LEAF],
+            len: AtomicU32::new(0),
+            dead: AtomicU32::new(0),
+            values: [const { OnceLock::new() }; LEAF],
+            more,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.len.load(Ordering::Relaxed) as usize == LEAF
+    }
+
+    /// Takes the next slot; a full leaf gives the value back.
+    fn add(&self, hash: u64, value: V) -> Result<(), V> {
+        let at = self.len.load(Ordering::Relaxed) as usize;
+        let (Some(own), Some(slot)) = (self.hashes.get(at), self.values.get(at)) else { return Err(value) };
+        slot.set(value)?;
+        // After the value: who reads the hash finds it.
+        own.store(hash, Ordering::Release);
+        self.len.store(at as u32 + 1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn is_dead(&self, at: usize) -> bool {
+        self.dead.load(Ordering::Relaxed) >> at & 1 == 1
+    }
+
+    /// The place of the first value of a hash that is wanted.
+    #[inline]
+    fn position(&self, hash: u64, mut wanted: impl FnMut(&V) -> bool) -> Option<(usize, &V)> {
+        (0..LEAF).find_map(|at| {
+            if self.hashes[at].load(Ordering::Acquire) != hash {
+                return None;
+            }
+            let value = self.values[at].get()?;
+            (!self.is_dead(at) && wanted(value)).then_some((at, value))
+        })
+    }
+
+    /// All entries that were not taken back, those of the chain too.
+    fn entries(&self) -> impl Iterator<Item = (u64, &V)> {
+        std::iter::successors(Some(self), |leaf| leaf.more.as_deref()).flat_map(|leaf| {
+            let entry = |at: usize| Some((leaf.hashes[at].load(Ordering::Relaxed), leaf.values[at].get()?));
+            (0..LEAF).filter(|at| !leaf.is_dead(*at)).filter_map(entry)
+        })
+    }
+
+    fn count(&self) -> usize {
+        self.entries().count()
+    }
+}
+
+impl<V: Clone> Leaf<V> {
+    /// A leaf of these entries; a chain if they are too many.
+    fn of(entries: impl Iterator<Item = (u64, V)>) -> Arc<Self> {
+        let mut leaf = Self::new(None);
+        for (hash, value) in entries {
+            if let Err(value) = leaf.add(hash, value) {
+                leaf = Self::new(Some(Arc::new(leaf)));
+                // An empty leaf has room.
+                let _ = leaf.add(hash, value);
+            }
+        }
+        Arc::new(leaf)
     }
 }
 
 impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
-    /// The first value of a hash that is wanted. O(log n) steps of one load each.
+    /// The leaf of a hash.
     #[inline]
-    pub(crate) fn find(&self, hash: u64, mut wanted: impl FnMut(&V) -> bool) -> Option<&V> {
+    fn leaf(&self, hash: u64) -> &Leaf<V> {
         let mut node = &self.root;
         let mut rest = hash;
         loop {
             match node {
-                Node::Leaf { slots, .. } => {
-                    let slot = slots.iter().find(|slot| slot.hash == hash && wanted(&slot.value))?;
-                    return Some(&slot.value);
-                }
+                Node::Leaf { leaf, .. } => return leaf,
                 Node::Inner(children) => {
                     node = &children[(rest as usize) & (children.len() - 1)];
                     rest >>= BITS;
@@ -77,65 +154,95 @@ impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
         }
     }
 
-    /// Adds a value. O(log n); copies one node a level if shared.
+    /// The first value of a hash that is wanted. O(log n) steps of one load each.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, mut wanted: impl FnMut(&V) -> bool) -> Option<&V> {
+        let mut leaf = self.leaf(hash);
+        loop {
+            if let Some((_, value)) = leaf.position(hash, &mut wanted) {
+                return Some(value);
+            }
+            leaf = leaf.more.as_deref()?;
+        }
+    }
+
+    /// Adds a value, in place if there is room. O(log n); a full leaf is split, and one node a level copied if shared.
     pub(crate) fn insert(&mut self, hash: u64, value: V) {
-        let slot = Slot { hash, value };
+        if let Err(value) = self.leaf(hash).add(hash, value) {
+            self.split(hash, value);
+        }
+    }
+
+    /// Adds a value whose leaf is full.
+    fn split(&mut self, hash: u64, value: V) {
+        let entry = (hash, value);
         match &mut self.root {
-            Node::Leaf { slots, .. } if slots.len() < LEAF => *slots = with(slots, slot),
-            Node::Leaf { slots, .. } => {
-                let mut children = one_leaf(slots);
-                insert::<V, BITS>(&mut children, slot, 0);
+            Node::Leaf { leaf, .. } => {
+                let mut children = one_leaf(leaf);
+                insert::<V, BITS>(&mut children, entry, 0);
                 self.root = Node::Inner(children);
             }
-            Node::Inner(children) => insert::<V, BITS>(children, slot, 0),
+            Node::Inner(children) => insert::<V, BITS>(children, entry, 0),
+        }
+    }
+
+    /// Adds a value that no snapshot may see: not in place. O(log n); copies one node a level if shared.
+    pub(crate) fn insert_copied(&mut self, hash: u64, value: V) {
+        let leaf = self.leaf(hash);
+        if leaf.is_full() {
+            return self.split(hash, value);
+        }
+        let entries = leaf.entries().map(|(hash, value)| (hash, value.clone()));
+        let changed = Leaf::of(entries.chain([(hash, value)]));
+        self.set(hash, changed);
+    }
+
+    /// Marks what was added in place, by a write that is given up, as dead. To be called on what the write started from.
+    pub(crate) fn take_back(&self, hash: u64, mut wanted: impl FnMut(&V) -> bool) {
+        let leaves = std::iter::successors(Some(self.leaf(hash)), |leaf| leaf.more.as_deref());
+        for leaf in leaves {
+            if let Some((at, _)) = leaf.position(hash, &mut wanted) {
+                leaf.dead.fetch_or(1 << at, Ordering::Relaxed);
+            }
         }
     }
 
     /// Puts another value in the place of the first one of a hash that is `old`; `false` if there is none. O(log n); copies
     /// one node a level if shared.
     pub(crate) fn replace(&mut self, hash: u64, old: impl FnMut(&V) -> bool, new: V) -> bool {
-        self.change(hash, old, |slots, at| {
-            let replaced = |(other, slot): (usize, &Slot<V>)| {
-                if other == at { Slot { hash, value: new.clone() } } else { slot.clone() }
-            };
-            slots.iter().enumerate().map(replaced).collect()
-        })
+        self.change(hash, old, Some(new))
     }
 
     /// Removes the first value of a hash that is wanted; `false` if there is none. O(log n); copies one node a level if
     /// shared.
     pub(crate) fn remove(&mut self, hash: u64, wanted: impl FnMut(&V) -> bool) -> bool {
-        self.change(hash, wanted, |slots, at| slots[..at].iter().chain(&slots[at + 1..]).cloned().collect())
+        self.change(hash, wanted, None)
     }
 
     /// Puts another leaf in the place of the one with a wanted value.
-    fn change(
-        &mut self,
-        hash: u64,
-        mut wanted: impl FnMut(&V) -> bool,
-        leaf: impl FnOnce(&[Slot<V>], usize) -> Arc<[Slot<V>]>,
-    ) -> bool {
+    fn change(&mut self, hash: u64, mut wanted: impl FnMut(&V) -> bool, mut new: Option<V>) -> bool {
         // Looked for first: nothing is copied for a value that is not there.
-        let mut node = &self.root;
-        let mut rest = hash;
-        while let Node::Inner(children) = node {
-            node = &children[(rest as usize) & (children.len() - 1)];
-            rest >>= BITS;
-        }
-        let Node::Leaf { slots, .. } = node else { return false };
-        let Some(at) = slots.iter().position(|slot| slot.hash == hash && wanted(&slot.value)) else {
-            return false;
-        };
-        let leaf = leaf(slots, at);
+        let leaf = self.leaf(hash);
+        let is_it = |(own, value): (u64, &V)| own == hash && wanted(value);
+        let Some(at) = leaf.entries().position(is_it) else { return false };
+        let changed = leaf.entries().enumerate().filter_map(|(other, (own, value))| {
+            if other == at { new.take().map(|new| (own, new)) } else { Some((own, value.clone())) }
+        });
+        let changed = Leaf::of(changed);
+        self.set(hash, changed);
+        true
+    }
+
+    /// Puts another leaf in the place of the one of a hash.
+    fn set(&mut self, hash: u64, changed: Arc<Leaf<V>>) {
         match &mut self.root {
-            Node::Leaf { slots, .. } => *slots = leaf,
+            Node::Leaf { leaf, .. } => *leaf = changed,
             Node::Inner(children) => {
-                if let Some(slots) = set::<V, BITS>(children, hash, 0, leaf) {
-                    self.root = Node::Leaf { bits: 0, slots };
+                if let Some(leaf) = set::<V, BITS>(children, hash, 0, changed) {
+                    self.root = Node::Leaf { bits: 0, leaf };
                 }
             }
         }
-        true
     }
 
     /// Calls `visit` with every pair, in no order.
@@ -143,7 +250,7 @@ impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
     pub(crate) fn for_each(&self, visit: &mut impl FnMut(u64, &V)) {
         fn each<V>(node: &Node<V>, visit: &mut impl FnMut(u64, &V)) {
             match node {
-                Node::Leaf { slots, .. } => slots.iter().for_each(|slot| visit(slot.hash, &slot.value)),
+                Node::Leaf { leaf, .. } => leaf.entries().for_each(|(hash, value)| visit(hash, value)),
                 Node::Inner(children) => {
                     for (at, child) in children.iter().enumerate() {
                         // A leaf is visited at the first of its places.
@@ -163,37 +270,43 @@ fn place(hash: u64, shift: u32, children: usize) -> usize {
     ((hash >> shift) as usize) & (children - 1)
 }
 
-fn with<V: Clone>(slots: &[Slot<V>], slot: Slot<V>) -> Arc<[Slot<V>]> {
-    slots.iter().cloned().chain(std::iter::once(slot)).collect()
-}
-
 /// A node all of whose entries are in one leaf. It stays so only until the leaf is split.
-fn one_leaf<V>(slots: &Arc<[Slot<V>]>) -> Arc<[Node<V>]> {
-    Arc::new([Node::Leaf { bits: 0, slots: Arc::clone(slots) }])
+fn one_leaf<V>(leaf: &Arc<Leaf<V>>) -> Arc<[Node<V>]> {
+    Arc::new([Node::Leaf { bits: 0, leaf: Arc::clone(leaf) }])
 }
 
 /// Puts a leaf in each place that it stands for: where the lowest `bits` bits are those of `at`.
-fn put<V>(children: &mut [Node<V>], at: usize, bits: u32, slots: &Arc<[Slot<V>]>) {
+fn put<V>(children: &mut [Node<V>], at: usize, bits: u32, leaf: &Arc<Leaf<V>>) {
     let first = at & ((1 << bits) - 1);
     for child in children.iter_mut().skip(first).step_by(1 << bits) {
-        *child = Node::Leaf { bits, slots: Arc::clone(slots) };
+        *child = Node::Leaf { bits, leaf: Arc::clone(leaf) };
     }
 }
 
-/// Adds an entry below a node.
-fn insert<V: Clone, const BITS: u32>(node: &mut Arc<[Node<V>]>, slot: Slot<V>, shift: u32) {
+/// Adds an entry below a node, whose leaf for it is full.
+fn insert<V: Clone, const BITS: u32>(node: &mut Arc<[Node<V>]>, entry: (u64, V), shift: u32) {
+    let (hash, mut value) = entry;
     loop {
-        let at = place(slot.hash, shift, node.len());
-        let (bits, slots) = match &mut Arc::make_mut(node)[at] {
-            Node::Inner(below) => return insert::<V, BITS>(below, slot, shift + BITS),
-            Node::Leaf { bits, slots } => (*bits, Arc::clone(slots)),
+        let at = place(hash, shift, node.len());
+        let (bits, leaf) = match &mut Arc::make_mut(node)[at] {
+            Node::Inner(below) => return insert::<V, BITS>(below, (hash, value), shift + BITS),
+            Node::Leaf { bits, leaf } => (*bits, Arc::clone(leaf)),
         };
-        if slots.len() < LEAF || shift + bits >= u64::BITS {
-            return put(Arc::make_mut(node), at, bits, &with(&slots, slot));
+        if !leaf.is_full() {
+            match leaf.add(hash, value) {
+                Ok(()) => return,
+                Err(back) => value = back,
+            }
+        }
+        if shift + bits >= u64::BITS {
+            let longer = Leaf::new(Some(leaf));
+            // An empty leaf has room.
+            let _ = longer.add(hash, value);
+            return put(Arc::make_mut(node), at, bits, &Arc::new(longer));
         }
         if bits == BITS {
-            let mut below = one_leaf(&slots);
-            insert::<V, BITS>(&mut below, slot, shift + BITS);
+            let mut below = one_leaf(&leaf);
+            insert::<V, BITS>(&mut below, (hash, value), shift + BITS);
             Arc::make_mut(node)[at] = Node::Inner(below);
             return;
         }
@@ -201,7 +314,8 @@ fn insert<V: Clone, const BITS: u32>(node: &mut Arc<[Node<V>]>, slot: Slot<V>, s
             *node = node.iter().chain(node.iter()).cloned().collect();
         }
         let half = |upper: u64| {
-            slots.iter().filter(|slot| slot.hash >> (shift + bits) & 1 == upper).cloned().collect()
+            let entries = leaf.entries().filter(|(hash, _)| hash >> (shift + bits) & 1 == upper);
+            Leaf::of(entries.map(|(hash, value)| (hash, value.clone())))
         };
         let first = at & ((1 << bits) - 1);
         put(Arc::make_mut(node), first, bits + 1, &half(0));
@@ -215,8 +329,8 @@ fn set<V: Clone, const BITS: u32>(
     node: &mut Arc<[Node<V>]>,
     hash: u64,
     shift: u32,
-    leaf: Arc<[Slot<V>]>,
-) -> Option<Arc<[Slot<V>]>> {
+    leaf: Arc<Leaf<V>>,
+) -> Option<Arc<Leaf<V>>> {
     let at = place(hash, shift, node.len());
     let children = Arc::make_mut(node);
     let (before, mut leaf) = match &mut children[at] {
@@ -225,11 +339,11 @@ fn set<V: Clone, const BITS: u32>(
     };
     let mut bits = before;
     while let Some(higher) = bits.checked_sub(1)
-        && let Node::Leaf { bits: same, slots } = &children[at ^ 1 << higher]
+        && let Node::Leaf { bits: same, leaf: other } = &children[at ^ 1 << higher]
         && *same == bits
-        && slots.len() + leaf.len() <= JOIN
+        && leaf.count() + other.count() <= JOIN
     {
-        leaf = leaf.iter().chain(slots.iter()).cloned().collect();
+        leaf = Leaf::of(leaf.entries().chain(other.entries()).map(|(hash, value)| (hash, value.clone())));
         bits = higher;
     }
     if bits == 0 {

@@ -78,10 +78,17 @@ impl Engine {
         let now = self.now().max(base.time);
         let mut work = Write { base, now, edits: SmallVec::new(), slots: None };
         // The work is on copies: what is half done when the record's code panics goes with them.
-        let (value, next) = catch(bucket, || {
+        let done = catch(bucket, || {
             let value = write(&mut work)?;
             Ok((value, work.finish()))
-        })?;
+        });
+        let (value, next) = match done {
+            Ok(done) => done,
+            Err(error) => {
+                work.give_up();
+                return Err(error);
+            }
+        };
         if let Some((root, commit)) = next {
             // The log first: whoever sees the root can read how it came to be.
             self.log.append(Arc::new(commit));
@@ -154,6 +161,8 @@ pub(crate) struct Edit<B: Bucket> {
 trait AnyEdit {
     fn as_any(&mut self) -> &mut dyn Any;
     fn finish(self: Box<Self>) -> Option<(Arc<dyn AnyTable>, Box<dyn AnyChanges>)>;
+    /// Leaves nothing behind in what `base` shares with the table.
+    fn give_up(&self, base: &Root, slot: Slot);
 }
 
 impl<B: Bucket> AnyEdit for Edit<B> {
@@ -161,7 +170,7 @@ impl<B: Bucket> AnyEdit for Edit<B> {
         self
     }
 
-    fn finish(self: Box<Self>) -> Option<(Arc<dyn AnyTable>, Box<dyn AnyChanges>)> {
+    fn finish(mut self: Box<Self>) -> Option<(Arc<dyn AnyTable>, Box<dyn AnyChanges>)> {
         if self.changes.is_empty() {
             return None;
         }
@@ -171,7 +180,14 @@ impl<B: Bucket> AnyEdit for Edit<B> {
                 .filter_map(Change::new)
                 .for_each(|record| self.table.advance_counters(record));
         }
+        self.table.keep();
         Some((Arc::new(self.table), Box::new(BucketChanges(self.changes))))
+    }
+
+    fn give_up(&self, base: &Root, slot: Slot) {
+        if let Some(base) = base.table::<B>(slot) {
+            self.table.give_up(base);
+        }
     }
 }
 
@@ -191,6 +207,11 @@ impl Write {
             .get_mut(at)
             .and_then(|(_, edit)| edit.as_any().downcast_mut())
             .ok_or(Error::BucketNotDefined { bucket: B::NAME })
+    }
+
+    /// Undoes what the edits did in place.
+    fn give_up(&self) {
+        self.edits.iter().for_each(|(slot, edit)| edit.give_up(&self.base, *slot));
     }
 
     fn finish(&mut self) -> Option<(Root, Commit)> {
