@@ -112,6 +112,46 @@ async fn a_batch_is_seen_whole_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_write_that_fails_is_never_seen() {
+    let store = store(4096).await;
+    let accounts = store.bucket::<Account>().expect("defined");
+    accounts.insert(Account::draft().id(1).branch(0).amount(0).code("taken")).expect("empty");
+    // The first rows of a batch are good, and have their place already when the last one is refused.
+    let batch = |round: u64| {
+        let bad = (0..8).map(move |row| {
+            Account::draft().id(1_000_000 + row).branch(9).amount(-1).code(format!("bad{row}"))
+        });
+        bad.chain([Account::draft().id(2_000_000 + round).branch(9).amount(-1).code("taken")])
+    };
+    let write = || {
+        for round in 0..1500 {
+            let refused = accounts.insert_many(batch(round));
+            assert!(matches!(refused, Err(Error::Batch { row: 8, .. })), "{refused:?}");
+            accounts.insert(Account::draft().id(10 + round).branch(0).amount(0)).expect("the id is free");
+            if round % 3 == 0 {
+                accounts.delete(&(10 + round / 2)).expect("defined");
+            }
+        }
+    };
+    beside(2, write, || {
+        let snapshot = store.snapshot();
+        let reads = snapshot.bucket::<Account>().expect("defined");
+        for row in 0..8 {
+            assert_eq!(accounts.get(&(1_000_000 + row)), None);
+            assert_eq!(reads.get(&(1_000_000 + row)), None);
+            assert_eq!(accounts.by_code(format!("bad{row}").as_str()), None);
+            assert_eq!(reads.by_code(format!("bad{row}").as_str()), None);
+        }
+        assert_eq!(accounts.by_branch(&9), []);
+        assert!(accounts.all().iter().all(|account| account.amount == 0));
+        // The keys lead to all that is there.
+        for account in reads.all() {
+            assert_eq!(reads.get(&account.id).as_ref(), Some(&account));
+        }
+    });
+}
+
+#[tokio::test]
 async fn buckets_are_seen_at_one_commit() {
     let store = store(4096).await;
     let (accounts, marks) =

@@ -316,3 +316,60 @@ fn indexes_are_what_the_records_say() {
         assert!(largest > 60, "the run was not idle");
     }
 }
+
+/// A key that owns its text is not kept in the index beside the record.
+#[derive(noex_store_derive::Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[bucket(name = "names", crate = crate)]
+struct Named {
+    #[bucket(key)]
+    name: String,
+    size: u64,
+}
+
+#[test]
+fn a_key_of_text_finds_its_record_in_every_version() {
+    let mut random = Random::new(9);
+    let mut table: Table<Named> = Table::new(HashState::new(Hashing::Fast));
+    let mut model: BTreeMap<String, u64> = BTreeMap::new();
+    let mut snapshots = Vec::new();
+    for step in 0..2000_u64 {
+        // Most come more than once; some are too long to be inline anywhere.
+        let name = format!("{:>1$}", random.below(150), 1 + 30 * random.below(2));
+        let old = table.get(name.as_str()).cloned();
+        assert_eq!(old.as_ref().map(|old| old.size), model.get(&name).copied());
+        match (random.below(8), old) {
+            (0..=3, None) => {
+                table.insert(Named { name: name.clone(), size: step }, step, None).expect("the key is free");
+                model.insert(name, step);
+            }
+            (0..=3, Some(old)) => {
+                table.replace(&old, Named { name: name.clone(), size: step }, step).expect("the key stays");
+                model.insert(name, step);
+            }
+            (4..=5, Some(old)) => {
+                table.remove(&old);
+                model.remove(&name);
+            }
+            (6, None) => {
+                let mut attempt = table.clone();
+                attempt.insert(Named { name: name.clone(), size: 0 }, step, None).expect("the key is free");
+                assert!(attempt.get(&name).is_some());
+                attempt.give_up(&table);
+                assert!(table.get(&name).is_none());
+            }
+            _ => {}
+        }
+        table.keep();
+        if step % 200 == 0 {
+            snapshots.push((table.clone(), model.clone()));
+        }
+    }
+    for (table, model) in &snapshots {
+        assert_eq!(table.len(), model.len());
+        for number in 0..150 {
+            for name in [format!("{number:>1}"), format!("{number:>31}")] {
+                assert_eq!(table.get(&name).map(|named| named.size), model.get(&name).copied());
+            }
+        }
+    }
+}
