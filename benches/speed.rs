@@ -104,15 +104,14 @@ fn insert(users: &[User]) {
 }
 
 fn insert_many(users: &[User]) {
-    let (_store, handle) = store();
-    let rounds = if users.len() > 100_000 { 3 } else { 7 };
+    let rounds = if users.len() > 100_000 { 5 } else { 15 };
     Group::new(format!("insert of {} records in one commit into an empty bucket, each record", users.len()))
         .subject("noex-store", |_| {
-            handle.clear().expect("the store runs");
+            let (_store, handle) = store();
             let users = users.to_vec();
             let start = Instant::now();
-            handle.insert_many(users).expect("the users are good");
-            nanos(start.elapsed(), handle.count())
+            let records = handle.insert_many(users).expect("the users are good");
+            nanos(start.elapsed(), records.len())
         })
         .subject("rusqlite, one transaction", |_| {
             let connection = sqlite();

@@ -49,6 +49,10 @@ pub trait OrderedIndex<B>: Send + Sync {
     fn boxed_empty(&self) -> Box<dyn OrderedIndex<B>>;
     /// Adds a record's entries. O(log n) for each.
     fn insert(&mut self, record: &B, row: RowId);
+    /// Takes the entries of these records in the place of those that are there. O(n log n), by sorting.
+    fn build<'r>(&mut self, records: &mut dyn Iterator<Item = (&'r B, RowId)>)
+    where
+        B: 'r;
     /// Removes a record's entries. O(log n) for each.
     fn remove(&mut self, record: &B, row: RowId);
     /// Whether two records have the same entries but for the row.
@@ -102,6 +106,19 @@ impl<B: 'static, P: KeyParts<B>> OrderedIndex<B> for TreeIndex<B, P> {
         parts.keys(record, &mut |key| {
             tree.insert(Entry { key, row });
         });
+    }
+
+    fn build<'r>(&mut self, records: &mut dyn Iterator<Item = (&'r B, RowId)>)
+    where
+        B: 'r,
+    {
+        let mut entries = Vec::with_capacity(records.size_hint().0);
+        for (record, row) in records {
+            self.parts.keys(record, &mut |key| entries.push(Entry { key, row }));
+        }
+        entries.sort_unstable();
+        entries.dedup();
+        self.tree = Tree::from_sorted(entries);
     }
 
     fn remove(&mut self, record: &B, row: RowId) {

@@ -122,6 +122,38 @@ impl<B: Bucket> Table<B> {
         now: u64,
         expires_at: Option<NonZeroU64>,
     ) -> Result<Record<B>, Error> {
+        let record = self.insert_unordered(value, now, expires_at)?;
+        for index in &mut self.indexes {
+            index.insert(record.value(), record.meta().row);
+        }
+        Ok(record)
+    }
+
+    /// Adds records, or says which of them breaks a rule; then the table holds a part of them, and must be given up.
+    /// Into an empty table the ordered indexes are built at once, by sorting.
+    pub(crate) fn insert_many(&mut self, values: Vec<B>, now: u64) -> Result<Vec<Record<B>>, (usize, Error)> {
+        let build = self.len() == 0;
+        let mut records = Vec::with_capacity(values.len());
+        for (number, value) in values.into_iter().enumerate() {
+            let added =
+                if build { self.insert_unordered(value, now, None) } else { self.insert(value, now, None) };
+            records.push(added.map_err(|error| (number, error))?);
+        }
+        if build {
+            for index in &mut self.indexes {
+                index.build(&mut records.iter().map(|record| (record.value(), record.meta().row)));
+            }
+        }
+        Ok(records)
+    }
+
+    /// Adds a record to all but the ordered indexes.
+    fn insert_unordered(
+        &mut self,
+        value: B,
+        now: u64,
+        expires_at: Option<NonZeroU64>,
+    ) -> Result<Record<B>, Error> {
         let key_hash = self.shared.hash.hash(value.key());
         if self.get(value.key()).is_some() {
             return Err(Error::DuplicateKey { bucket: B::NAME, key: format!("{:?}", value.key()) });
@@ -139,9 +171,6 @@ impl<B: Bucket> Table<B> {
                 self.fresh.push(Fresh { unique: Some(number), hash, row });
                 trie.insert(hash, row);
             }
-        }
-        for index in &mut self.indexes {
-            index.insert(record.value(), row);
         }
         Ok(record)
     }

@@ -83,6 +83,26 @@ impl<E: Ord + Clone> Default for Tree<E> {
 }
 
 impl<E: Ord + Clone> Tree<E> {
+    /// A set of entries that ascend and differ. O(n). Its nodes have some room left for what comes later.
+    pub(crate) fn from_sorted(entries: Vec<E>) -> Self {
+        let mut entries = entries.into_iter();
+        let mut level: Vec<Child<E>> = Vec::with_capacity(entries.len() / (LEAF * 7 / 8) + 1);
+        while entries.len() > 0 {
+            let entries = entries.by_ref().take(LEAF * 7 / 8).collect();
+            level.push(Child::Leaf(Arc::new(Leaf { entries })));
+        }
+        while level.len() > 1 {
+            let mut nodes = level.into_iter();
+            level = Vec::with_capacity(nodes.len() / (FAN * 7 / 8) + 1);
+            while nodes.len() > 0 {
+                let mut inner = Inner::empty();
+                nodes.by_ref().take(FAN * 7 / 8).for_each(|node| inner.push(node));
+                level.push(Child::Inner(Arc::new(inner)));
+            }
+        }
+        level.pop().map_or_else(Self::default, |root| Self { root })
+    }
+
     /// The number of entries. O(1).
     pub(crate) fn len(&self) -> usize {
         self.root.count()
@@ -99,8 +119,7 @@ impl<E: Ord + Clone> Tree<E> {
                     &mut self.root,
                     Child::Leaf(Arc::new(Leaf { entries: ArrayVec::new() })),
                 );
-                let mut inner =
-                    Inner { firsts: ArrayVec::new(), counts: ArrayVec::new(), children: ArrayVec::new() };
+                let mut inner = Inner::empty();
                 inner.push(left);
                 inner.push(right);
                 self.root = Child::Inner(Arc::new(inner));
@@ -185,6 +204,10 @@ enum Inserted<E> {
 }
 
 impl<E: Clone> Inner<E> {
+    fn empty() -> Self {
+        Self { firsts: ArrayVec::new(), counts: ArrayVec::new(), children: ArrayVec::new() }
+    }
+
     fn first_of(child: &Child<E>) -> Option<E> {
         match child {
             Child::Leaf(leaf) => leaf.entries.first().cloned(),

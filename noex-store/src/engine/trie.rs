@@ -126,13 +126,19 @@ impl<V: Clone> Leaf<V> {
     /// A leaf of these entries; a chain if they are too many.
     fn of(entries: impl Iterator<Item = (u64, V)>) -> Arc<Self> {
         let mut leaf = Self::new(None);
+        let mut len = 0;
         for (hash, value) in entries {
-            if let Err(value) = leaf.add(hash, value) {
+            if len == LEAF {
+                leaf.len = AtomicU32::new(LEAF as u32);
                 leaf = Self::new(Some(Arc::new(leaf)));
-                // An empty leaf has room.
-                let _ = leaf.add(hash, value);
+                len = 0;
             }
+            // Nobody else sees the leaf yet, so its cells are made full instead of being filled.
+            leaf.hashes[len] = AtomicU64::new(hash);
+            leaf.values[len] = OnceLock::from(value);
+            len += 1;
         }
+        leaf.len = AtomicU32::new(len as u32);
         Arc::new(leaf)
     }
 }

@@ -246,6 +246,13 @@ impl<B: Bucket> Edit<B> {
         Ok(record)
     }
 
+    /// Inserts all, or fails with the number of the row that cannot be; then the write must fail too.
+    pub(crate) fn insert_many(&mut self, values: Vec<B>) -> Result<Vec<Record<B>>, (usize, Error)> {
+        let records = self.table.insert_many(values, self.now)?;
+        self.changes.extend(records.iter().cloned().map(Change::Inserted));
+        Ok(records)
+    }
+
     pub(crate) fn replace(&mut self, old: &Record<B>, value: B) -> Result<Record<B>, Error> {
         let new = self.table.replace(old, value, self.now)?;
         self.changes.push(Change::Updated { old: old.clone(), new: new.clone() });

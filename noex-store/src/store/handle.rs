@@ -110,10 +110,7 @@ impl<B: Bucket> BucketHandle<B> {
         values: impl IntoIterator<Item = I>,
     ) -> Result<Vec<Record<B>>, Error> {
         let values = self.build(values)?;
-        self.write(|edit| {
-            let rows = values.into_iter().enumerate();
-            rows.map(|(row, value)| edit.insert(value, None).map_err(|error| in_batch(row, error))).collect()
-        })
+        self.write(|edit| edit.insert_many(values).map_err(|(row, error)| in_batch(row, error)))
     }
 
     /// Inserts a record, or puts it in the place of the one with its key: as a whole, with defaults and generated fields anew.

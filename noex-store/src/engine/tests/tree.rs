@@ -226,3 +226,20 @@ fn a_window_that_moves_does_not_leave_nodes_behind() {
     version.check(&mut random);
     assert!(leaves(&version.tree.root) <= 2 * 500 / LEAF + 2);
 }
+
+#[test]
+fn a_tree_is_built_from_what_is_sorted() {
+    let mut random = Random::new(8);
+    for count in [0, 1, 2, LEAF - 1, LEAF, LEAF + 1, 500, FAN * LEAF, 5_000] {
+        let model: BTreeSet<u32> = (0..count).map(|_| random.next() as u32).collect();
+        let mut version = Version { tree: Tree::from_sorted(model.iter().copied().collect()), model };
+        version.check(&mut random);
+        for _ in 0..300 {
+            version.insert(random.next() as u32);
+            if let Some(entry) = version.model.iter().nth(random.below(version.model.len())).copied() {
+                version.remove(entry);
+            }
+        }
+        version.check(&mut random);
+    }
+}
