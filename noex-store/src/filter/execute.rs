@@ -8,7 +8,7 @@ use super::plan::{Access, Branch, Order, Plan, Query};
 use super::{Filter, Node};
 use crate::bucket::Bucket;
 use crate::bucket::record::Record;
-use crate::engine::{KeyPoint, KeyRange, OrderedIndex, RowId, Table};
+use crate::engine::{Chunk, KeyPoint, KeyRange, OrderedIndex, RowId, Table};
 
 /// A place in a query's result: after the record with these values in the query's order, and with this row.
 pub(crate) struct Position {
@@ -156,10 +156,12 @@ impl<B: Bucket> Run<'_, '_, B> {
         let everything = Node::Const(true);
         let (first, rest) =
             self.plan.residual.split_first().map_or((&everything, &[][..]), |(first, rest)| (*first, rest));
+        let mut picked = Chunk::new();
         self.table.rows().visit_leaves(from, &mut |records| {
-            let mut records = first.pick(&records);
-            rest.iter().for_each(|node| node.retain(&mut records));
-            records.iter().try_for_each(|record| visit(record))
+            picked.clear();
+            first.pick(&records, &mut picked);
+            rest.iter().for_each(|node| node.retain(&mut picked));
+            picked.iter().try_for_each(|record| visit(record))
         })
     }
 

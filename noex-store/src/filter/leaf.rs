@@ -25,9 +25,9 @@ pub(crate) trait Leaf<B>: Send + Sync {
     fn field(&self) -> u16;
     /// Whether a value passes.
     fn test(&self, value: &B) -> bool;
-    /// The records that pass. One call for many records: the test is compiled into the loop.
-    fn pick<'r>(&self, records: &Slots<'r, Record<B>>) -> Chunk<'r, Record<B>> {
-        records.iter().filter(|record| self.test(record)).collect()
+    /// Adds the records that pass. One call for many records: the test is compiled into the loop.
+    fn pick<'r>(&self, records: &Slots<'r, Record<B>>, into: &mut Chunk<'r, Record<B>>) {
+        into.extend(records.iter().filter(|record| self.test(record)));
     }
     /// Keeps the records that pass.
     fn retain(&self, records: &mut Chunk<'_, Record<B>>) {
@@ -101,21 +101,26 @@ impl<B, T: OrderedValue> Leaf<B> for Within<B, T> {
         }
     }
 
-    fn pick<'r>(&self, records: &Slots<'r, Record<B>>) -> Chunk<'r, Record<B>> {
+    fn pick<'r>(&self, records: &Slots<'r, Record<B>>, into: &mut Chunk<'r, Record<B>>) {
         fn those<'r, B, T>(
             records: &Slots<'r, Record<B>>,
+            into: &mut Chunk<'r, Record<B>>,
             get: fn(&B) -> Option<&T>,
             passes: impl Fn(&T) -> bool,
-        ) -> Chunk<'r, Record<B>> {
-            records.iter().filter(|record| get(record).is_some_and(&passes)).collect()
+        ) {
+            into.extend(records.iter().filter(|record| get(record).is_some_and(&passes)));
         }
         // Which bounds there are is decided once for all of the records.
         match (&self.start, &self.end) {
-            (Bound::Unbounded, Bound::Included(end)) => those(records, self.get, |value| value <= end),
-            (Bound::Unbounded, Bound::Excluded(end)) => those(records, self.get, |value| value < end),
-            (Bound::Included(start), Bound::Unbounded) => those(records, self.get, |value| value >= start),
-            (Bound::Excluded(start), Bound::Unbounded) => those(records, self.get, |value| value > start),
-            _ => records.iter().filter(|record| self.test(record)).collect(),
+            (Bound::Unbounded, Bound::Included(end)) => those(records, into, self.get, |value| value <= end),
+            (Bound::Unbounded, Bound::Excluded(end)) => those(records, into, self.get, |value| value < end),
+            (Bound::Included(start), Bound::Unbounded) => {
+                those(records, into, self.get, |value| value >= start)
+            }
+            (Bound::Excluded(start), Bound::Unbounded) => {
+                those(records, into, self.get, |value| value > start)
+            }
+            _ => into.extend(records.iter().filter(|record| self.test(record))),
         }
     }
 

@@ -163,14 +163,14 @@ impl<B: Bucket> Node<B> {
         }
     }
 
-    /// The records that pass.
-    pub(crate) fn pick<'r>(&self, records: &Slots<'r, Record<B>>) -> Chunk<'r, Record<B>> {
+    /// Adds the records that pass.
+    pub(crate) fn pick<'r>(&self, records: &Slots<'r, Record<B>>, into: &mut Chunk<'r, Record<B>>) {
         match self {
-            Self::Const(true) => records.iter().collect(),
-            Self::Const(false) => Chunk::new(),
-            Self::Leaf(leaf) => leaf.pick(records),
+            Self::Const(true) => into.extend(records.iter()),
+            Self::Const(false) => {}
+            Self::Leaf(leaf) => leaf.pick(records, into),
             Self::All(_) | Self::Any(_) | Self::Not(_) => {
-                records.iter().filter(|record| self.test(record)).collect()
+                into.extend(records.iter().filter(|record| self.test(record)));
             }
         }
     }
