@@ -11,7 +11,7 @@
 //! Sources: the trie is a hash array mapped trie (Bagwell, *Ideal Hash Trees*, 2001); a node is a directory as in
 //! extendible hashing (Fagin et al., *Extendible Hashing*, 1979).
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Slots of a leaf. A full one is split; equal hashes stay together, in a chain of leaves.
@@ -35,13 +35,13 @@ enum Node<V> {
 
 /// Only the writer changes a leaf; readers may look at any time.
 struct Leaf<V> {
-    /// The hashes of the values, apart from them, so that a search reads two cache lines.
-    hashes: [AtomicU64; LEAF],
+    /// The first bits of the values' hashes, apart from them, so that a search reads one cache line, and that of the value.
+    tags: [AtomicU16; LEAF],
     /// How many slots are taken.
     len: AtomicU32,
     /// A bit for each slot whose value was taken back.
     dead: AtomicU32,
-    values: [OnceLock<V>; LEAF],
+    entries: [OnceLock<(u64, V)>; LEAF],
     /// More entries, where equal hashes do not fit into one leaf.
     more: Option<Arc<Leaf<V>>>,
 }
@@ -70,10 +70,10 @@ impl<V, const BITS: u32> Default for HashTrie<V, BITS> {
 impl<V> Leaf<V> {
     fn new(more: Option<Arc<Self>>) -> Self {
         Self {
-            hashes: [const { AtomicU64::new(0) }; LEAF],
+            tags: [const { AtomicU16::new(0) }; LEAF],
             len: AtomicU32::new(0),
             dead: AtomicU32::new(0),
-            values: [const { OnceLock::new() }; LEAF],
+            entries: [const { OnceLock::new() }; LEAF],
             more,
         }
     }
@@ -85,10 +85,10 @@ impl<V> Leaf<V> {
     /// Takes the next slot; a full leaf gives the value back.
     fn add(&self, hash: u64, value: V) -> Result<(), V> {
         let at = self.len.load(Ordering::Relaxed) as usize;
-        let (Some(own), Some(slot)) = (self.hashes.get(at), self.values.get(at)) else { return Err(value) };
-        slot.set(value)?;
-        // After the value: who reads the hash finds it.
-        own.store(hash, Ordering::Release);
+        let (Some(own), Some(slot)) = (self.tags.get(at), self.entries.get(at)) else { return Err(value) };
+        slot.set((hash, value)).map_err(|(_, value)| value)?;
+        // After the entry: who reads the tag finds it.
+        own.store(tag(hash), Ordering::Release);
         self.len.store(at as u32 + 1, Ordering::Relaxed);
         Ok(())
     }
@@ -101,19 +101,19 @@ impl<V> Leaf<V> {
     #[inline]
     fn position(&self, hash: u64, mut wanted: impl FnMut(&V) -> bool) -> Option<(usize, &V)> {
         (0..LEAF).find_map(|at| {
-            if self.hashes[at].load(Ordering::Acquire) != hash {
+            if self.tags[at].load(Ordering::Acquire) != tag(hash) {
                 return None;
             }
-            let value = self.values[at].get()?;
-            (!self.is_dead(at) && wanted(value)).then_some((at, value))
+            let (own, value) = self.entries[at].get()?;
+            (*own == hash && !self.is_dead(at) && wanted(value)).then_some((at, value))
         })
     }
 
     /// All entries that were not taken back, those of the chain too.
     fn entries(&self) -> impl Iterator<Item = (u64, &V)> {
         std::iter::successors(Some(self), |leaf| leaf.more.as_deref()).flat_map(|leaf| {
-            let entry = |at: usize| Some((leaf.hashes[at].load(Ordering::Relaxed), leaf.values[at].get()?));
-            (0..LEAF).filter(|at| !leaf.is_dead(*at)).filter_map(entry)
+            let entries = leaf.entries.iter().enumerate().filter(|(at, _)| !leaf.is_dead(*at));
+            entries.filter_map(|(_, entry)| entry.get().map(|(hash, value)| (*hash, value)))
         })
     }
 
@@ -134,8 +134,8 @@ impl<V: Clone> Leaf<V> {
                 len = 0;
             }
             // Nobody else sees the leaf yet, so its cells are made full instead of being filled.
-            leaf.hashes[len] = AtomicU64::new(hash);
-            leaf.values[len] = OnceLock::from(value);
+            leaf.tags[len] = AtomicU16::new(tag(hash));
+            leaf.entries[len] = OnceLock::from((hash, value));
             len += 1;
         }
         leaf.len = AtomicU32::new(len as u32);
@@ -269,6 +269,11 @@ impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
         }
         each(&self.root, visit);
     }
+}
+
+/// The bits of a hash that its path in the trie uses last.
+fn tag(hash: u64) -> u16 {
+    (hash >> 48) as u16
 }
 
 /// The place of a hash among so many children; `shift` is where the node's part of the hash starts.
