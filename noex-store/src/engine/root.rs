@@ -31,17 +31,12 @@ pub(crate) struct Entry {
 }
 
 /// A bucket's table, without its type.
-pub(crate) trait AnyTable: Send + Sync {
-    fn as_any(&self) -> &dyn Any;
+pub(crate) trait AnyTable: Any + Send + Sync {
     fn schema(&self) -> &'static Schema;
     fn len(&self) -> usize;
 }
 
 impl<B: Bucket> AnyTable for Table<B> {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
     fn schema(&self) -> &'static Schema {
         B::schema()
     }
@@ -59,7 +54,8 @@ impl Root {
     /// The table of a bucket, if it is defined, with this type. One look-up and one comparison of types.
     #[inline]
     pub(crate) fn table<B: Bucket>(&self, slot: Slot) -> Option<&Table<B>> {
-        self.slots.get(slot.0)?.table.as_ref()?.as_any().downcast_ref()
+        let table: &dyn Any = self.slots.get(slot.0)?.table.as_deref()?;
+        table.downcast_ref()
     }
 
     /// The slot of a name, whether or not the bucket is defined now. O(buckets).
@@ -78,7 +74,8 @@ impl Root {
     pub(crate) fn typed<B: Bucket>(&self, slot: Slot) -> Result<&Table<B>, Error> {
         let entry = self.slots.get(slot.0).and_then(|entry| entry.table.as_ref());
         let table = entry.ok_or(Error::BucketNotDefined { bucket: B::NAME })?;
-        table.as_any().downcast_ref().ok_or_else(|| Error::SchemaMismatch {
+        let any: &dyn Any = table.as_ref();
+        any.downcast_ref().ok_or_else(|| Error::SchemaMismatch {
             bucket: B::NAME,
             defined: table.schema().rust_type,
             asked: B::schema().rust_type,

@@ -100,13 +100,23 @@ impl<V> Leaf<V> {
     /// The place of the first value of a hash that is wanted.
     #[inline]
     fn position(&self, hash: u64, mut wanted: impl FnMut(&V) -> bool) -> Option<(usize, &V)> {
-        (0..LEAF).find_map(|at| {
-            if self.tags[at].load(Ordering::Acquire) != tag(hash) {
-                return None;
+        // All tags are compared at once, without a branch for each that the processor would guess wrong.
+        let mut same = 0_u32;
+        for (at, tag_at) in self.tags.iter().enumerate() {
+            same |= u32::from(tag_at.load(Ordering::Acquire) == tag(hash)) << at;
+        }
+        same &= !self.dead.load(Ordering::Relaxed);
+        while same != 0 {
+            let at = same.trailing_zeros() as usize;
+            if let Some((own, value)) = self.entries[at].get()
+                && *own == hash
+                && wanted(value)
+            {
+                return Some((at, value));
             }
-            let (own, value) = self.entries[at].get()?;
-            (*own == hash && !self.is_dead(at) && wanted(value)).then_some((at, value))
-        })
+            same &= same - 1;
+        }
+        None
     }
 
     /// All entries that were not taken back, those of the chain too.

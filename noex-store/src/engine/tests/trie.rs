@@ -181,6 +181,34 @@ fn versions_agree_with_a_set() {
     }
 }
 
+/// The number of leaves below a node, each counted once.
+fn leaves(node: &Node<u64>) -> usize {
+    match node {
+        Node::Leaf { .. } => 1,
+        Node::Inner(children) => {
+            let at_first = |(at, child): &(usize, &Node<u64>)| at >> child.bits::<BITS>() == 0;
+            children.iter().enumerate().filter(at_first).map(|(_, child)| leaves(child)).sum()
+        }
+    }
+}
+
+#[test]
+fn an_index_that_is_thinned_out_joins_its_leaves() {
+    let mut random = Random::new(8);
+    let mut version = Version::default();
+    for _ in 0..4000 {
+        version.insert(RANDOM(&mut random));
+    }
+    let full = leaves(&version.trie.root);
+    while version.model.len() > 100 {
+        let (hash, row) = version.pair(&mut random).expect("there are more than a hundred");
+        version.remove(hash, row);
+    }
+    version.check(&mut random, 0);
+    let left = leaves(&version.trie.root);
+    assert!(full > 350 && left < 60, "{left} leaves of {full}");
+}
+
 #[test]
 fn it_shrinks_to_nothing() {
     for hashes in [RANDOM, FEW, EQUAL, DEEP] {
