@@ -114,8 +114,8 @@ pub enum Error {
         /// The panic's message, where it was text.
         message: String,
     },
-    /// The record's code (a validator, an `Ord`, a patch) wrote to the store in the middle of a write to it.
-    #[error("bucket `{bucket}`: the store cannot be written from within a write to it")]
+    /// The record's code (a validator, an `Ord`, a patch) wrote to a store in the middle of a write.
+    #[error("bucket `{bucket}`: a store cannot be written from within a write")]
     NestedWrite {
         /// The bucket that the inner write was for.
         bucket: &'static str,

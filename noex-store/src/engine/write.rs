@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
@@ -21,22 +22,20 @@ use crate::error::Error;
 /// The current root, the turn to write, and the log.
 pub(crate) struct Engine {
     root: ArcSwap<Root>,
-    turn: Mutex<Turn>,
+    /// Held by whoever is writing.
+    turn: Mutex<()>,
+    stopped: AtomicBool,
     log: CommitLog,
     hash: HashState,
     clock: Arc<dyn Clock>,
-}
-
-/// What belongs to whoever is writing.
-struct Turn {
-    stopped: bool,
 }
 
 impl Engine {
     pub(crate) fn new(hashing: Hashing, clock: Arc<dyn Clock>, log_capacity: usize) -> Self {
         Self {
             root: ArcSwap::from_pointee(Root::empty()),
-            turn: Mutex::new(Turn { stopped: false }),
+            turn: Mutex::new(()),
+            stopped: AtomicBool::new(false),
             log: CommitLog::new(log_capacity),
             hash: HashState::new(hashing),
             clock,
@@ -69,9 +68,9 @@ impl Engine {
         bucket: &'static str,
         write: impl FnOnce(&mut Write) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let _own = OwnTurn::enter(self, bucket)?;
+        let _own = OwnTurn::enter(bucket)?;
         let turn = self.turn.lock();
-        if turn.stopped {
+        if self.stopped.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
         let base = self.root.load_full();
@@ -102,7 +101,11 @@ impl Engine {
 
     /// Refuses all writes from now on.
     pub(crate) fn stop(&self) {
-        self.turn.lock().stopped = true;
+        self.stopped.store(true, Ordering::Relaxed);
+        // A write that had begun is done when this returns, unless it is that write's code that stops the store.
+        if !IN_TURN.get() {
+            drop(self.turn.lock());
+        }
     }
 
     /// Adds the bucket, empty.
@@ -285,31 +288,26 @@ pub(crate) fn catch<T>(bucket: &'static str, run: impl FnOnce() -> Result<T, Err
 }
 
 thread_local! {
-    /// The address of the engine in whose turn this thread is, or 0.
-    static IN_TURN: Cell<usize> = const { Cell::new(0) };
+    /// Whether this thread is in the turn of a store.
+    static IN_TURN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Marks this thread as the writer, so that a write from within a write (in a validator, an `Ord`, a patch) is refused
-/// instead of waiting for itself.
-struct OwnTurn {
-    outer: usize,
-}
+/// Marks this thread as the writer, so that a write from within a write (in an `Ord`, say) is refused instead of waiting
+/// for itself. To any store: two threads that wrote to two stores crosswise would wait for each other.
+struct OwnTurn;
 
 impl OwnTurn {
-    fn enter(engine: &Engine, bucket: &'static str) -> Result<Self, Error> {
-        let own = std::ptr::from_ref(engine).addr();
-        let outer = IN_TURN.get();
-        if outer == own {
+    fn enter(bucket: &'static str) -> Result<Self, Error> {
+        if IN_TURN.replace(true) {
             return Err(Error::NestedWrite { bucket });
         }
-        IN_TURN.set(own);
-        Ok(Self { outer })
+        Ok(Self)
     }
 }
 
 impl Drop for OwnTurn {
     fn drop(&mut self) {
-        IN_TURN.set(self.outer);
+        IN_TURN.set(false);
     }
 }
 

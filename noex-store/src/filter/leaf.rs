@@ -115,10 +115,10 @@ impl<B, T: OrderedValue> Leaf<B> for Within<B, T> {
             (Bound::Unbounded, Bound::Included(end)) => those(records, into, self.get, |value| value <= end),
             (Bound::Unbounded, Bound::Excluded(end)) => those(records, into, self.get, |value| value < end),
             (Bound::Included(start), Bound::Unbounded) => {
-                those(records, into, self.get, |value| value >= start)
+                those(records, into, self.get, |value| value >= start);
             }
             (Bound::Excluded(start), Bound::Unbounded) => {
-                those(records, into, self.get, |value| value > start)
+                those(records, into, self.get, |value| value > start);
             }
             _ => into.extend(records.iter().filter(|record| self.test(record))),
         }

@@ -125,7 +125,7 @@ impl<B: Bucket> BucketHandle<B> {
         })
     }
 
-    /// Changes some fields of a record. A patch that changes nothing makes no commit. O(log n) for each index whose
+    /// Changes some fields of a record. A patch that sets no field makes no commit. O(log n) for each index whose
     /// fields change.
     ///
     /// # Errors
@@ -143,7 +143,7 @@ impl<B: Bucket> BucketHandle<B> {
     }
 
     /// Changes a record in a closure, and validates it again. The closure gets a copy, and may run again when another
-    /// writer was faster; it must not write to the store.
+    /// writer was faster; what it writes to the store is a commit of its own.
     ///
     /// # Errors
     /// As [`update`](Self::update), and [`Error::KeyChanged`] if the closure gives the record another key.
