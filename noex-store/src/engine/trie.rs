@@ -11,13 +11,13 @@
 //! Sources: the trie is a hash array mapped trie (Bagwell, *Ideal Hash Trees*, 2001); a node is a directory as in
 //! extendible hashing (Fagin et al., *Extendible Hashing*, 1979).
 
-use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Slots of a leaf. A full one is split; equal hashes stay together, in a chain of leaves.
-const LEAF: usize = 12;
+const LEAF: usize = 10;
 /// Two halves of a leaf that together hold no more than this are joined again.
-const JOIN: usize = 6;
+const JOIN: usize = 5;
 
 /// The index; cloning it is O(1) and gives an independent snapshot, but for values that are added in place. More bits make
 /// fewer steps to a value, and more reference counts that a split touches.
@@ -35,8 +35,6 @@ enum Node<V> {
 
 /// Only the writer changes a leaf; readers may look at any time.
 struct Leaf<V> {
-    /// The first bits of the values' hashes, apart from them, so that a search reads one cache line, and that of the value.
-    tags: [AtomicU16; LEAF],
     /// How many slots are taken.
     len: AtomicU32,
     /// A bit for each slot whose value was taken back.
@@ -70,7 +68,6 @@ impl<V, const BITS: u32> Default for HashTrie<V, BITS> {
 impl<V> Leaf<V> {
     fn new(more: Option<Arc<Self>>) -> Self {
         Self {
-            tags: [const { AtomicU16::new(0) }; LEAF],
             len: AtomicU32::new(0),
             dead: AtomicU32::new(0),
             entries: [const { OnceLock::new() }; LEAF],
@@ -85,10 +82,8 @@ impl<V> Leaf<V> {
     /// Takes the next slot; a full leaf gives the value back.
     fn add(&self, hash: u64, value: V) -> Result<(), V> {
         let at = self.len.load(Ordering::Relaxed) as usize;
-        let (Some(own), Some(slot)) = (self.tags.get(at), self.entries.get(at)) else { return Err(value) };
+        let Some(slot) = self.entries.get(at) else { return Err(value) };
         slot.set((hash, value)).map_err(|(_, value)| value)?;
-        // After the entry: who reads the tag finds it.
-        own.store(tag(hash), Ordering::Release);
         self.len.store(at as u32 + 1, Ordering::Relaxed);
         Ok(())
     }
@@ -100,21 +95,12 @@ impl<V> Leaf<V> {
     /// The place of the first value of a hash that is wanted.
     #[inline]
     fn position(&self, hash: u64, mut wanted: impl FnMut(&V) -> bool) -> Option<(usize, &V)> {
-        // All tags are compared at once, without a branch for each that the processor would guess wrong.
-        let mut same = 0_u32;
-        for (at, tag_at) in self.tags.iter().enumerate() {
-            same |= u32::from(tag_at.load(Ordering::Acquire) == tag(hash)) << at;
-        }
-        same &= !self.dead.load(Ordering::Relaxed);
-        while same != 0 {
-            let at = same.trailing_zeros() as usize;
-            if let Some((own, value)) = self.entries[at].get()
-                && *own == hash
-                && wanted(value)
-            {
+        for (at, entry) in self.entries.iter().enumerate() {
+            // Slots are filled in order.
+            let (own, value) = entry.get()?;
+            if *own == hash && !self.is_dead(at) && wanted(value) {
                 return Some((at, value));
             }
-            same &= same - 1;
         }
         None
     }
@@ -144,7 +130,6 @@ impl<V: Clone> Leaf<V> {
                 len = 0;
             }
             // Nobody else sees the leaf yet, so its cells are made full instead of being filled.
-            leaf.tags[len] = AtomicU16::new(tag(hash));
             leaf.entries[len] = OnceLock::from((hash, value));
             len += 1;
         }
@@ -279,11 +264,6 @@ impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
         }
         each(&self.root, visit);
     }
-}
-
-/// The bits of a hash that its path in the trie uses last.
-fn tag(hash: u64) -> u16 {
-    (hash >> 48) as u16
 }
 
 /// The place of a hash among so many children; `shift` is where the node's part of the hash starts.
