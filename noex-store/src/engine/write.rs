@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::error::Error;
 pub(crate) struct Engine {
     root: ArcSwap<Root>,
     /// Held by whoever is writing.
-    turn: Mutex<()>,
+    turn: Mutex<Retired>,
     stopped: AtomicBool,
     log: CommitLog,
     hash: HashState,
@@ -34,7 +35,7 @@ impl Engine {
     pub(crate) fn new(hashing: Hashing, clock: Arc<dyn Clock>, log_capacity: usize) -> Self {
         Self {
             root: ArcSwap::from_pointee(Root::empty()),
-            turn: Mutex::new(()),
+            turn: Mutex::default(),
             stopped: AtomicBool::new(false),
             log: CommitLog::new(log_capacity),
             hash: HashState::new(hashing),
@@ -69,7 +70,7 @@ impl Engine {
         write: impl FnOnce(&mut Write) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let _own = OwnTurn::enter(bucket)?;
-        let turn = self.turn.lock();
+        let mut turn = self.turn.lock();
         if self.stopped.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
@@ -92,9 +93,11 @@ impl Engine {
             // The log first: whoever sees the root can read how it came to be.
             self.log.append(Arc::new(commit));
             let old = self.root.swap(Arc::new(root));
+            drop(work);
+            let unused = turn.retire(old);
             drop(turn);
-            // Frees the nodes that the commit replaced, unless a snapshot holds them; others may write meanwhile.
-            drop(old);
+            // Frees the nodes that the commits replaced; others may write meanwhile.
+            drop(unused);
         }
         Ok(value)
     }
@@ -141,6 +144,38 @@ impl Engine {
             work.slots = Some(slots);
             Ok(())
         })
+    }
+}
+
+/// Roots that were current a moment ago.
+///
+/// Whoever lets go of a root last frees what it alone still holds, which takes microseconds. That should not be a reader
+/// that happened to look when the root was replaced, so the writer holds it until the reader is done.
+#[derive(Default)]
+struct Retired {
+    roots: VecDeque<Arc<Root>>,
+}
+
+impl Retired {
+    /// A root that is still used after so many commits belongs to a snapshot, and goes with it.
+    const KEPT: usize = 8;
+
+    /// Takes a root that was replaced, and gives back those that nobody uses any more.
+    fn retire(&mut self, root: Arc<Root>) -> SmallVec<[Arc<Root>; 2]> {
+        self.roots.push_back(root);
+        let mut unused = SmallVec::new();
+        if self.roots.len() > Self::KEPT {
+            unused.extend(self.roots.pop_front());
+        }
+        let mut at = 0;
+        while let Some(root) = self.roots.get(at) {
+            if Arc::strong_count(root) == 1 {
+                unused.extend(self.roots.remove(at));
+            } else {
+                at += 1;
+            }
+        }
+        unused
     }
 }
 
