@@ -320,6 +320,17 @@ fn leaf() -> impl Strategy<Value = Leaf> {
     ]
 }
 
+/// Single values of two fields with an index each, and something else: what two indexes together are good for.
+pub(crate) fn of_two_indexes() -> impl Strategy<Value = Condition> {
+    let made = (1..13_u64).prop_map(|made| Leaf::Made(Compare::Eq(made)));
+    let other = prop_oneof![
+        2 => name().prop_map(|name| Leaf::Name(Text::Is(Compare::Eq(name)))),
+        1 => (-5..=5_i16).prop_map(|rank| Leaf::Rank(Compare::Eq(rank))),
+    ];
+    (made, other, leaf())
+        .prop_map(|(made, other, third)| Condition::All([made, other, third].map(Condition::Leaf).to_vec()))
+}
+
 pub(crate) fn condition() -> BoxedStrategy<Condition> {
     let start = prop_oneof![
         20 => leaf().prop_map(Condition::Leaf),

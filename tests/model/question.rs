@@ -9,7 +9,7 @@ use noex_store::{OrderKey, Reader};
 use proptest::prelude::*;
 
 use super::bucket::Item;
-use super::condition::{Condition, condition};
+use super::condition::{Condition, condition, of_two_indexes};
 use super::reference::Row;
 use super::same;
 
@@ -259,7 +259,11 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
     let limit = prop::option::weighted(0.4, prop_oneof![4 => 0..12_usize, 1 => 12..200_usize]);
     let offset = prop_oneof![4 => Just(0_usize), 2 => 1..40_usize, 1 => 40..3000_usize];
     let page = prop_oneof![1..8_usize, 8..100_usize];
-    let condition = prop_oneof![8 => condition(), 1 => Just(Condition::Everything)];
+    let condition = prop_oneof![
+        14 => condition(),
+        1 => of_two_indexes(),
+        2 => Just(Condition::Everything),
+    ];
     (condition, order(), limit, offset, page).prop_map(|(condition, order, limit, offset, page)| Question {
         condition,
         order,
