@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
-/// Entries of a leaf. A copied leaf is plain bytes, so it may be wide, and the fewer nodes stand above.
+/// Entries of a leaf. A copied leaf is plain bytes; between 24 and 60 the whole insert showed no difference beyond noise.
 const LEAF: usize = 32;
 /// Children of an inner node. Each copied child costs an atomic increment in another cache line, and later a decrement, so
-/// this is small.
+/// this is smaller.
 const FAN: usize = 16;
 
 /// The set; cloning it is O(1) and gives an independent snapshot.
