@@ -750,7 +750,11 @@ fn an_order_that_writes_to_the_store_is_refused_that() {
         let errors = ERRORS.take();
         assert!(!errors.is_empty());
         assert!(errors.iter().all(|error| *error == Error::NestedWrite { bucket: "smalls" }), "{errors:?}");
-        assert_eq!(errors[0].to_string(), "bucket `smalls`: a store cannot be written from within a write");
+        assert_eq!(
+            errors[0].to_string(),
+            "bucket `smalls`: a write from within another write or transaction; in a transaction, write to \
+             `tx.bucket::<…>()`"
+        );
         assert_eq!(meddlers.count(), 4);
         let smalls = store.bucket::<Small>().expect("still defined");
         assert_eq!(smalls.all().iter().map(|small| small.number).collect::<Vec<_>>(), [0]);

@@ -125,6 +125,17 @@ fn getter(names: &Names<'_>, field: &Field) -> TokenStream {
     quote_spanned!(at_type(field)=> |it: &#record| #value)
 }
 
+/// The function that gives the field of a record to be changed.
+fn getter_mut(names: &Names<'_>, field: &Field) -> TokenStream {
+    let (record, ident) = (names.record, &field.ident);
+    let value = if field.optional {
+        quote_spanned!(at_type(field)=> ::core::option::Option::as_mut(&mut it.#ident))
+    } else {
+        quote_spanned!(at_type(field)=> ::core::option::Option::Some(&mut it.#ident))
+    };
+    quote_spanned!(at_type(field)=> |it: &mut #record| #value)
+}
+
 /// Lints that look at names, and names come from fields. The compiler spares generated code the others.
 fn allow() -> TokenStream {
     quote!(#[allow(non_camel_case_types, non_snake_case)])

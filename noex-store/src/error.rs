@@ -114,8 +114,34 @@ pub enum Error {
         /// The panic's message, where it was text.
         message: String,
     },
-    /// The record's code (a validator, an `Ord`, a patch) wrote to a store in the middle of a write.
-    #[error("bucket `{bucket}`: a store cannot be written from within a write")]
+    /// Another writer changed what a transaction read or wrote, as often as it was tried.
+    #[error(
+        "bucket `{bucket}`: another writer was faster at {}; the transaction was given up after {attempts} {}",
+        Place(.key, *.field),
+        if *.attempts == 1 { "attempt" } else { "attempts" }
+    )]
+    TransactionConflict {
+        /// The bucket's name.
+        bucket: &'static str,
+        /// The key of a record that was changed; the value, where two records met in a unique `field`; empty if the bucket was
+        /// dropped.
+        key: String,
+        /// The field by which the record was found, if it was not its key.
+        field: Option<&'static str>,
+        /// How often the transaction was run.
+        attempts: u32,
+    },
+    /// A transaction was started in the closure of another one of the same store.
+    #[error(
+        "a transaction of this store is running here: use it, or `savepoint` for a part that can fail alone"
+    )]
+    NestedTransaction,
+    /// A write that could not be part of what is going on: the record's code (a validator, an `Ord`, a patch) wrote to a
+    /// store in the middle of a write, or a handle was written to in the closure of a transaction.
+    #[error(
+        "bucket `{bucket}`: a write from within another write or transaction; in a transaction, write to \
+         `tx.bucket::<…>()`"
+    )]
     NestedWrite {
         /// The bucket that the inner write was for.
         bucket: &'static str,
@@ -224,6 +250,18 @@ impl IssueCode {
 impl fmt::Display for IssueCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+struct Place<'a>(&'a str, Option<&'static str>);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1) {
+            ("", _) => f.write_str("dropping it"),
+            (key, None) => write!(f, "the key {key}"),
+            (key, Some(field)) => write!(f, "{key} (found by `{field}`)"),
+        }
     }
 }
 

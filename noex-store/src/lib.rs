@@ -65,6 +65,7 @@ mod error;
 mod filter;
 mod schema;
 mod store;
+mod sync;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -74,6 +75,7 @@ pub mod prelude;
 
 pub use bucket::convert::{IntoField, IntoRange};
 pub use bucket::field::{Field, FieldValue, Optional, OrderedValue, Required, SortValue};
+pub use bucket::increments::{Addable, HasValue, Increments, Outcome};
 pub use bucket::record::Record;
 pub use bucket::{Bucket, BucketRecord, Insertable, Key, Patch};
 pub use clock::{Clock, SystemClock};
@@ -89,4 +91,7 @@ pub use filter::select::{Records, Select};
 pub use filter::sum::Summable;
 pub use noex_store_derive::Bucket;
 pub use schema::{Constraint, Evict, FieldKind, FieldSchema, Format, Generated, IndexSchema, Schema};
-pub use store::{BucketHandle, Reader, Snapshot, Store, StoreBuilder};
+pub use store::{
+    BucketHandle, CommitInfo, Isolation, Reader, Snapshot, Store, StoreBuilder, Transaction,
+    TransactionBucket, TxOptions,
+};

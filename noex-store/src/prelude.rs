@@ -4,6 +4,7 @@ pub use serde::{Deserialize, Serialize};
 pub use uuid::Uuid;
 
 pub use crate::{
-    Bucket, BucketHandle, Change, Commit, CommitLog, Cursor, Error, Explanation, Field, Filter, Insertable,
-    Page, Paginated, Patch, Reader, Record, Select, Snapshot, Store, StoreBuilder, ValidationIssue, Version,
+    Bucket, BucketHandle, Change, Commit, CommitInfo, CommitLog, Cursor, Error, Explanation, Field, Filter,
+    Insertable, Isolation, Page, Paginated, Patch, Reader, Record, Select, Snapshot, Store, StoreBuilder,
+    Transaction, TransactionBucket, TxOptions, ValidationIssue, Version,
 };

@@ -153,16 +153,10 @@ impl Machine {
                 one(self.items.update(&id, patch.patch()), self.model.update(id, patch, now));
             }
             Op::UpdateMany(changes) => {
-                // Each record once: how a second patch in one commit counts is not what is tested here.
-                let mut once: Vec<(u32, PatchData)> = Vec::new();
-                for (pick, patch) in changes {
-                    let id = self.key(*pick);
-                    if once.iter().all(|(other, _)| *other != id) {
-                        once.push((id, patch.clone()));
-                    }
-                }
-                let records = self.items.update_many(once.iter().map(|(id, patch)| (*id, patch.patch())));
-                many(records, self.model.update_many(&once, now));
+                let changes: Vec<(u32, PatchData)> =
+                    changes.iter().map(|(pick, patch)| (self.key(*pick), patch.clone())).collect();
+                let records = self.items.update_many(changes.iter().map(|(id, patch)| (*id, patch.patch())));
+                many(records, self.model.update_many(&changes, now));
             }
             Op::UpdateWhere(condition, patch) => {
                 let updated = items.update_where(condition.filter(), patch.patch());

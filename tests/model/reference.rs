@@ -164,10 +164,19 @@ impl Model {
     pub(crate) fn update_many(&mut self, changes: &[(u32, PatchData)], now: u64) -> Outcome<Vec<Row>> {
         self.known()?;
         let mut rows = self.rows.clone();
-        let mut changed = Vec::new();
         for (at, (id, patch)) in changes.iter().enumerate() {
-            changed.push(patched(&mut rows, *id, patch, now).map_err(|refusal| in_row(at, refusal))?);
+            patched(&mut rows, *id, patch, now).map_err(|refusal| in_row(at, refusal))?;
         }
+        // However often it is changed in a commit, a record gets one version more, and is given as it is in the end.
+        for row in &mut rows {
+            if let Some(before) = self.get(row.item.id)
+                && row.version > before.version
+            {
+                row.version = before.version + 1;
+            }
+        }
+        let last = |(id, _): &(u32, PatchData)| rows.iter().find(|row| row.item.id == *id).cloned();
+        let changed = changes.iter().filter_map(last).collect();
         self.commit(rows);
         Ok(changed)
     }

@@ -69,18 +69,28 @@ fn definition(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
     let indexes = indexes.map(|plan| index(names, plan));
     let counters = bucket.counters().map(|(at, field)| {
         let (number, ident, inner) = (number(at), &field.ident, &field.inner);
-        let read = if field.optional {
-            quote_spanned! {site()=>
+        let (read, write) = if field.optional {
+            let read = quote_spanned! {site()=>
                 ::core::option::Option::and_then(
                     ::core::option::Option::as_ref(&it.#ident),
                     <#inner as #private::AutoIncrement>::to_u64,
                 )
-            }
+            };
+            let put =
+                quote_spanned!(site()=> <#inner as #private::AutoIncrement>::put_some(number, &mut it.#ident));
+            (read, put)
         } else {
             let private = names.private_at(at_type(field));
-            quote_spanned!(at_type(field)=> <#inner as #private::AutoIncrement>::to_u64(&it.#ident))
+            let read =
+                quote_spanned!(at_type(field)=> <#inner as #private::AutoIncrement>::to_u64(&it.#ident));
+            let put = quote_spanned! {at_type(field)=>
+                <#inner as #private::AutoIncrement>::put(number, &mut it.#ident)
+            };
+            (read, put)
         };
-        quote_spanned!(site()=> #private::Counter::new(#number, |it: &#record| #read))
+        quote_spanned! {site()=>
+            #private::Counter::new(#number, |it: &#record| #read, |it: &mut #record, number| #write)
+        }
     });
     quote_spanned! {site()=>
         static DEFINITION: #private::Definition<#record> = #private::Definition {

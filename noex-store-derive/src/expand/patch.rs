@@ -51,9 +51,12 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
         #[automatically_derived]
         #allow
         impl #root::Patch<#record> for #patch #bound {
+            type Outcome = #root::Record<#record>;
+
             #[allow(unused_variables)]
-            fn apply(&self, it: &mut #record) {
+            fn apply(&self, it: &mut #record) -> ::core::result::Result<(), #root::Error> {
                 #(#private::assign(&self.#fields, &mut it.#fields);)*
+                ::core::result::Result::Ok(())
             }
 
             fn is_empty(&self) -> bool {

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
-use super::{Names, allow, at_type, getter, site};
+use super::{Names, allow, at_type, getter, getter_mut, site};
 use crate::model::Bucket;
 
 /// `impl User { pub const AGE: Field<User, u8, Optional> = …; pub fn draft() …; pub fn patch() … }`
@@ -12,7 +12,7 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
     let constants = (0_u16..).zip(&bucket.fields).filter_map(|(number, field)| {
         let (token, vis, inner) = (field.token.as_ref()?, &field.vis, &field.inner);
         let doc = format!("The `{}` field of [`{shown}`], for filters and orders.", field.name);
-        let get = getter(names, field);
+        let (get, get_mut) = (getter(names, field), getter_mut(names, field));
         let (presence, make) = if field.optional {
             (
                 Some(quote_spanned!(site()=> , #root::Optional)),
@@ -23,7 +23,7 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
         };
         Some(quote_spanned! {site()=>
             #[doc = #doc]
-            #vis const #token: #root::Field<#record, #inner #presence> = #private::#make(#number, #get);
+            #vis const #token: #root::Field<#record, #inner #presence> = #private::#make(#number, #get, #get_mut);
         })
     });
     let (vis, allow) = (&bucket.vis, allow());

@@ -31,12 +31,14 @@ pub struct Definition<B: 'static> {
 pub struct Counter<B> {
     pub(crate) field: u16,
     pub(crate) read: fn(&B) -> Option<u64>,
+    /// Gives a record another number; `false` if it does not fit.
+    pub(crate) write: fn(&mut B, u64) -> bool,
 }
 
 impl<B> Counter<B> {
-    /// Takes the field's number and how to read it.
-    pub const fn new(field: u16, read: fn(&B) -> Option<u64>) -> Self {
-        Self { field, read }
+    /// Takes the field's number and how to read and write it.
+    pub const fn new(field: u16, read: fn(&B) -> Option<u64>, write: fn(&mut B, u64) -> bool) -> Self {
+        Self { field, read, write }
     }
 }
 

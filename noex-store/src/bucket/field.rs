@@ -46,17 +46,26 @@ impl MayBeNone for Optional {}
 pub struct Field<B, T, P = Required> {
     pub(crate) number: u16,
     pub(crate) get: fn(&B) -> Option<&T>,
+    pub(crate) get_mut: fn(&mut B) -> Option<&mut T>,
     presence: PhantomData<P>,
 }
 
 /// Makes the token of a field that every record has.
-pub const fn field<B, T>(number: u16, get: fn(&B) -> Option<&T>) -> Field<B, T> {
-    Field { number, get, presence: PhantomData }
+pub const fn field<B, T>(
+    number: u16,
+    get: fn(&B) -> Option<&T>,
+    get_mut: fn(&mut B) -> Option<&mut T>,
+) -> Field<B, T> {
+    Field { number, get, get_mut, presence: PhantomData }
 }
 
 /// Makes the token of an optional field.
-pub const fn optional_field<B, T>(number: u16, get: fn(&B) -> Option<&T>) -> Field<B, T, Optional> {
-    Field { number, get, presence: PhantomData }
+pub const fn optional_field<B, T>(
+    number: u16,
+    get: fn(&B) -> Option<&T>,
+    get_mut: fn(&mut B) -> Option<&mut T>,
+) -> Field<B, T, Optional> {
+    Field { number, get, get_mut, presence: PhantomData }
 }
 
 impl<B, T, P> Clone for Field<B, T, P> {

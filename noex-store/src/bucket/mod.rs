@@ -3,6 +3,7 @@
 pub(crate) mod convert;
 pub(crate) mod definition;
 pub(crate) mod field;
+pub(crate) mod increments;
 pub(crate) mod record;
 
 use std::fmt::Debug;
@@ -14,9 +15,13 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::schema::Schema;
+use crate::schema::check::Report;
 use crate::schema::generate::Fill;
 use crate::store::Reader;
+use convert::IntoField;
 use definition::Definition;
+use field::Field;
+use increments::{Addable, HasValue, Increments, Outcome};
 
 /// A struct whose values a store keeps. Implemented by `#[derive(Bucket)]`, never by hand.
 #[diagnostic::on_unimplemented(
@@ -94,10 +99,60 @@ impl<B: Bucket> Insertable<B> for B {
     label = "not a patch",
     note = "build one: `{B}::patch()`, or change the record in a closure: `modify`"
 )]
-pub trait Patch<B: Bucket> {
+pub trait Patch<B: Bucket>: Sized {
+    /// What an update in a transaction gives: the record, which then counts as read; or `()`, where the changes need not
+    /// know the record.
+    type Outcome: Outcome<B>;
+
     /// Writes the changes into a record. May be called more than once when writers meet.
-    fn apply(&self, record: &mut B);
+    ///
+    /// # Errors
+    /// [`Error::Validation`] if an increment leaves the range of its field's type.
+    fn apply(&self, record: &mut B) -> Result<(), Error>;
 
     /// Whether the patch changes nothing.
     fn is_empty(&self) -> bool;
+
+    /// Adds to a field of numbers, whatever it is when the change is made. So writers that only add do not conflict with
+    /// each other, in a transaction neither; and `max` and the other rules are checked on the sum.
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct User { #[bucket(key)] id: u64, logins: u32, name: String }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<User>().start().await?;
+    /// # let users = store.bucket::<User>()?;
+    /// users.insert(User { id: 1, logins: 0, name: "Al".into() })?;
+    /// users.update(&1, User::patch().add(User::LOGINS, 1))?;
+    /// users.update(&1, User::patch().name("Alice").add(User::LOGINS, 1))?;
+    /// assert_eq!(users.require(&1)?.logins, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn add<T: Addable, P: HasValue>(
+        self,
+        field: Field<B, T, P>,
+        by: impl IntoField<T>,
+    ) -> Increments<B, Self> {
+        Increments::new(self).add(field, by)
+    }
+
+    /// Takes from a field of numbers: see [`add`](Self::add).
+    fn sub<T: Addable, P: HasValue>(
+        self,
+        field: Field<B, T, P>,
+        by: impl IntoField<T>,
+    ) -> Increments<B, Self> {
+        Increments::new(self).sub(field, by)
+    }
+}
+
+/// Every rule of the schema that a value breaks.
+pub(crate) fn validate<B: Bucket>(value: &B) -> Result<(), Error> {
+    let mut report = Report::new(B::schema());
+    B::definition().checks.iter().for_each(|check| check(value, &mut report));
+    let issues = report.into_issues();
+    if issues.is_empty() { Ok(()) } else { Err(Error::Validation { bucket: B::NAME, issues }) }
 }

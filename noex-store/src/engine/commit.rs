@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::bucket::Bucket;
 use crate::bucket::record::Record;
+use crate::sync::Mutex;
 
 /// The number of a commit. Grows by one with each; 0 is the empty store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -194,15 +194,17 @@ impl CommitLog {
         Self { log: Arc::new(Mutex::new(log)) }
     }
 
-    /// Appends the next commit. Only the engine calls this, in its turn as the writer.
-    pub(crate) fn append(&self, commit: Arc<Commit>) {
+    /// Appends the next commits. Only the engine calls this, in its turn as the writer.
+    pub(crate) fn append(&self, commits: impl IntoIterator<Item = Arc<Commit>>) {
         let mut trimmed: SmallVec<[Arc<Commit>; 4]> = SmallVec::new();
         {
             let mut log = self.log.lock();
-            log.next = commit.version.next();
-            // A commit without changes counts too, or they could pile up.
-            log.changes += commit.len().max(1);
-            log.commits.push_back(commit);
+            for commit in commits {
+                log.next = commit.version.next();
+                // A commit without changes counts too, or they could pile up.
+                log.changes += commit.len().max(1);
+                log.commits.push_back(commit);
+            }
             // The latest commit stays, however big it is.
             while log.changes > log.capacity
                 && log.commits.len() > 1

@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use std::ops::{Bound, ControlFlow, Range};
 
 use super::RowId;
-use super::key::KeyParts;
+use super::key::{KeyParts, OwnedValue};
 use super::tree::Tree;
 
 /// One side of a comparison with a part of a key.
@@ -73,6 +73,11 @@ pub trait OrderedIndex<B>: Send + Sync {
     fn rank_after(&self, key: &[KeyPoint<'_>], row: RowId) -> usize;
     /// The row of the entry at a rank. O(log n).
     fn row_at(&self, rank: usize) -> Option<RowId>;
+    /// Whether a record, of this index or not, has an entry that [`ranks`](Self::ranks) would find. O(entries of the
+    /// record).
+    fn holds(&self, record: &B, prefix: &[KeyPoint<'_>], range: KeyRange<'_>) -> bool;
+    /// A copy of a value of a part of the key; `None` if it is of another type.
+    fn own(&self, part: usize, value: &dyn Any) -> Option<OwnedValue>;
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,33 +142,8 @@ impl<B: 'static, P: KeyParts<B>> OrderedIndex<B> for TreeIndex<B, P> {
     }
 
     fn ranks(&self, prefix: &[KeyPoint<'_>], range: KeyRange<'_>) -> Range<usize> {
-        let next = prefix.len();
-        let start = self.tree.rank(|entry| {
-            self.compare_prefix(&entry.key, prefix)
-                .then_with(|| match range.start {
-                    Bound::Unbounded => Ordering::Greater,
-                    Bound::Included(point) => {
-                        self.parts.compare(&entry.key, next, point).then(Ordering::Greater)
-                    }
-                    Bound::Excluded(point) => {
-                        self.parts.compare(&entry.key, next, point).then(Ordering::Less)
-                    }
-                })
-                .is_lt()
-        });
-        let end = self.tree.rank(|entry| {
-            self.compare_prefix(&entry.key, prefix)
-                .then_with(|| match range.end {
-                    Bound::Unbounded => Ordering::Less,
-                    Bound::Included(point) => {
-                        self.parts.compare(&entry.key, next, point).then(Ordering::Less)
-                    }
-                    Bound::Excluded(point) => {
-                        self.parts.compare(&entry.key, next, point).then(Ordering::Greater)
-                    }
-                })
-                .is_lt()
-        });
+        let start = self.tree.rank(|entry| self.is_before(&entry.key, prefix, range));
+        let end = self.tree.rank(|entry| !self.is_after(&entry.key, prefix, range));
         start..end.max(start)
     }
 
@@ -221,9 +201,41 @@ impl<B: 'static, P: KeyParts<B>> OrderedIndex<B> for TreeIndex<B, P> {
     fn row_at(&self, rank: usize) -> Option<RowId> {
         self.tree.at(rank).map(|entry| entry.row)
     }
+
+    fn holds(&self, record: &B, prefix: &[KeyPoint<'_>], range: KeyRange<'_>) -> bool {
+        let mut holds = false;
+        self.parts.keys(record, &mut |key| {
+            holds |= !self.is_before(&key, prefix, range) && !self.is_after(&key, prefix, range);
+        });
+        holds
+    }
+
+    fn own(&self, part: usize, value: &dyn Any) -> Option<OwnedValue> {
+        self.parts.own(part, value)
+    }
 }
 
 impl<B, P: KeyParts<B>> TreeIndex<B, P> {
+    /// Whether a key comes before all that have the prefix and then lie in the range.
+    fn is_before(&self, key: &P::Stored, prefix: &[KeyPoint<'_>], range: KeyRange<'_>) -> bool {
+        let order = self.compare_prefix(key, prefix).then_with(|| match range.start {
+            Bound::Unbounded => Ordering::Greater,
+            Bound::Included(point) => self.parts.compare(key, prefix.len(), point).then(Ordering::Greater),
+            Bound::Excluded(point) => self.parts.compare(key, prefix.len(), point).then(Ordering::Less),
+        });
+        order.is_lt()
+    }
+
+    /// Whether a key comes after all that have the prefix and then lie in the range.
+    fn is_after(&self, key: &P::Stored, prefix: &[KeyPoint<'_>], range: KeyRange<'_>) -> bool {
+        let order = self.compare_prefix(key, prefix).then_with(|| match range.end {
+            Bound::Unbounded => Ordering::Less,
+            Bound::Included(point) => self.parts.compare(key, prefix.len(), point).then(Ordering::Less),
+            Bound::Excluded(point) => self.parts.compare(key, prefix.len(), point).then(Ordering::Greater),
+        });
+        order.is_gt()
+    }
+
     fn compare_prefix(&self, key: &P::Stored, prefix: &[KeyPoint<'_>]) -> Ordering {
         prefix
             .iter()

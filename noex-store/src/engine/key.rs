@@ -1,5 +1,6 @@
 //! The keys of ordered indexes: how a field's value is kept, and how keys are made of parts.
 
+use std::any::Any;
 use std::cmp::Ordering;
 use std::marker::PhantomData;
 
@@ -21,7 +22,7 @@ impl<T: Ord + Clone + Send + Sync + 'static> IndexKey for T {}
 /// How a value is kept in an index. Copied nodes clone their keys, so a key should be small and cheap to clone.
 pub trait Codec: Copy + Send + Sync + 'static {
     /// The field's type.
-    type Value: 'static;
+    type Value: Clone + Send + Sync + 'static;
     /// What the index holds; ordered as the values are.
     type Stored: Ord + Clone + Send + Sync + 'static;
     /// The value as the index holds it.
@@ -114,6 +115,15 @@ pub trait Part<B>: Copy + Send + Sync + 'static {
     fn read(&self, record: &B) -> Option<Self::Stored>;
     /// Compares a kept part with a point.
     fn compare(&self, stored: &Self::Stored, point: KeyPoint<'_>) -> Ordering;
+    /// A copy of a point's value; `None` if it is of another type.
+    fn own(&self, value: &dyn Any) -> Option<OwnedValue>;
+}
+
+/// A value of one part of a key.
+pub(crate) type OwnedValue = Box<dyn Any + Send + Sync>;
+
+fn own_value<C: Codec>(value: &dyn Any) -> Option<OwnedValue> {
+    value.downcast_ref::<C::Value>().map(|value| Box::new(value.clone()) as OwnedValue)
 }
 
 /// A part that every record has.
@@ -181,6 +191,10 @@ impl<B: 'static, C: Codec> Part<B> for Req<B, C> {
     fn compare(&self, stored: &C::Stored, point: KeyPoint<'_>) -> Ordering {
         compare_value::<C>(stored, point)
     }
+
+    fn own(&self, value: &dyn Any) -> Option<OwnedValue> {
+        own_value::<C>(value)
+    }
 }
 
 impl<B: 'static, C: Codec> Part<B> for Opt<B, C> {
@@ -197,6 +211,10 @@ impl<B: 'static, C: Codec> Part<B> for Opt<B, C> {
             (Some(stored), point) => compare_value::<C>(stored, point),
         }
     }
+
+    fn own(&self, value: &dyn Any) -> Option<OwnedValue> {
+        own_value::<C>(value)
+    }
 }
 
 /// The whole key of an index: one to six parts, or the elements of a collection.
@@ -209,6 +227,8 @@ pub trait KeyParts<B>: Copy + Send + Sync + 'static {
     fn compare(&self, stored: &Self::Stored, part: usize, point: KeyPoint<'_>) -> Ordering;
     /// Whether two records have the same keys.
     fn same(&self, a: &B, b: &B) -> bool;
+    /// A copy of a value of a part; `None` if it is of another type.
+    fn own(&self, part: usize, value: &dyn Any) -> Option<OwnedValue>;
 }
 
 impl<B: 'static, C: Codec> KeyParts<B> for Each<B, C> {
@@ -229,6 +249,10 @@ impl<B: 'static, C: Codec> KeyParts<B> for Each<B, C> {
             keys
         };
         keys(a) == keys(b)
+    }
+
+    fn own(&self, _part: usize, value: &dyn Any) -> Option<OwnedValue> {
+        own_value::<C>(value)
     }
 }
 
@@ -253,12 +277,19 @@ macro_rules! key_parts {
             fn same(&self, a: &B, b: &B) -> bool {
                 $(self.$number.read(a) == self.$number.read(b))&&+
             }
+
+            fn own(&self, part: usize, value: &dyn Any) -> Option<OwnedValue> {
+                match part {
+                    $($number => self.$number.own(value),)+
+                    _ => None,
+                }
+            }
         }
     };
 }
 #[allow(non_snake_case, reason = "the type parameters name the values too")]
 mod tuples {
-    use super::{KeyParts, KeyPoint, Ordering, Part};
+    use super::{Any, KeyParts, KeyPoint, Ordering, OwnedValue, Part};
 
     key_parts!(P0 0);
     key_parts!(P0 0, P1 1);

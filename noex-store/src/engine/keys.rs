@@ -40,16 +40,15 @@ impl<B: Bucket> Default for Keys<B> {
 }
 
 impl<B: Bucket> Keys<B> {
-    /// The record of a key with this hash, among the rows below `end`: what was added later is not this snapshot's.
+    /// The record of a key with this hash, among those that are `own`: what was added later is not this snapshot's.
     /// Expected O(log n) with thirty-two children a node; no allocation.
     #[inline]
     pub(crate) fn get<Q: UniqueKey<B::Key> + ?Sized>(
         &self,
         hash: u64,
         key: &Q,
-        end: RowId,
+        own: impl Fn(&Record<B>) -> bool,
     ) -> Option<&Record<B>> {
-        let own = |record: &Record<B>| record.meta().row < end;
         match self {
             Self::Inline(trie) => {
                 trie.find(hash, |(other, record)| key.matches(other) && own(record)).map(|(_, record)| record)
@@ -74,6 +73,14 @@ impl<B: Bucket> Keys<B> {
         match self {
             Self::Inline(trie) => trie.insert(hash, (record.value().key().clone(), record)),
             Self::InRecord(trie) => trie.insert(hash, record),
+        }
+    }
+
+    /// Adds a record that no other snapshot may see. O(log n).
+    pub(crate) fn insert_copied(&mut self, hash: u64, record: Record<B>) {
+        match self {
+            Self::Inline(trie) => trie.insert_copied(hash, (record.value().key().clone(), record)),
+            Self::InRecord(trie) => trie.insert_copied(hash, record),
         }
     }
 

@@ -2,29 +2,47 @@
 //! It knows nothing of queries, events or disks.
 
 mod commit;
+mod gate;
 mod hash;
 mod index;
 mod key;
 mod keys;
+mod numbers;
+mod part;
+mod publish;
+mod reads;
 mod root;
 mod rows;
 mod table;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod tree;
 mod trie;
+mod turn;
 mod write;
+mod writes;
 
 pub use commit::{Change, Commit, CommitLog, CommitReader, Version};
+pub(crate) use gate::Lease;
 pub(crate) use hash::HashState;
 pub use hash::Hashing;
 pub use index::index;
 pub(crate) use index::{KeyPoint, KeyRange, OrderedIndex};
+pub(crate) use key::OwnedValue;
 pub use key::{CodecOfPlain, Probe, each, optional, required};
+pub(crate) use numbers::Numbered;
+pub(crate) use part::Part;
+pub(crate) use publish::Engine;
+pub(crate) use reads::{Seen, Watch};
 pub(crate) use root::{Root, Slot};
 pub(crate) use rows::{Chunk, Rows, Slots};
+pub(crate) use table::Shared;
 pub(crate) use table::Table;
-pub(crate) use write::{Edit, Engine, catch};
+pub(crate) use transaction::{Marks, Refused, Transaction};
+pub(crate) use turn::{Running, catch};
+pub(crate) use write::{Edit, Write};
+pub(crate) use writes::Step;
 
 /// Where a record stands in the order of insertion of its bucket. Grows by one or more with each insert; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -119,6 +119,26 @@ impl<T: Clone> Rows<T> {
         RowId(self.next)
     }
 
+    /// An independent copy that never fills a slot which others share. O(1), copies the tail.
+    pub(crate) fn fork(&self) -> Self {
+        let tail = Arc::new(self.tail.copy(self.tail_len(), None));
+        Self { root: self.root.clone(), height: self.height, tail, next: self.next, len: self.len }
+    }
+
+    /// Leaves row ids out, so that the next append gets this one, if it is not passed already. Only for a table that shares
+    /// its tail with nobody: others may fill the slots that are left out.
+    pub(crate) fn advance_to(&mut self, row: RowId) {
+        if row.0 <= self.next {
+            return;
+        }
+        let start = self.tail_start();
+        if row.0 & !MASK != start {
+            let tail = std::mem::replace(&mut self.tail, Arc::new(Leaf::empty()));
+            self.file(start, tail);
+        }
+        self.next = row.0;
+    }
+
     fn tail_start(&self) -> u64 {
         self.next & !MASK
     }
@@ -416,6 +436,9 @@ impl<T: Clone> Node<T> {
         }
     }
 }
+
+#[path = "diff.rs"]
+mod diff;
 
 #[cfg(test)]
 #[path = "tests/rows.rs"]

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use super::keys::Keys;
 use super::trie::HashTrie;
-use super::{HashState, OrderedIndex, RowId, Rows};
+use super::{Change, HashState, OrderedIndex, RowId, Rows};
 use crate::bucket::Bucket;
 use crate::bucket::convert::UniqueKey;
 use crate::bucket::definition::{Definition, UniqueRule};
@@ -30,6 +30,8 @@ pub(crate) struct Table<B: Bucket> {
     shared: Arc<Shared<B>>,
     /// What was inserted into the hash indexes since the clone.
     fresh: SmallVec<[Fresh; 4]>,
+    /// Set in a fork: the first row id that was free where it branched off.
+    fork: Option<RowId>,
 }
 
 /// An entry of a hash index that was added in place.
@@ -48,6 +50,14 @@ pub(crate) struct Shared<B: Bucket> {
     pub(crate) counters: Vec<(u16, AtomicU64)>,
 }
 
+impl<B: Bucket> Shared<B> {
+    /// When a record expires that is written now.
+    pub(crate) fn expiry(&self, now: u64) -> Option<NonZeroU64> {
+        let ttl = u64::try_from(self.definition.schema.ttl?.as_millis()).unwrap_or(u64::MAX);
+        NonZeroU64::new(now.saturating_add(ttl))
+    }
+}
+
 impl<B: Bucket> Clone for Table<B> {
     fn clone(&self) -> Self {
         Self {
@@ -57,6 +67,7 @@ impl<B: Bucket> Clone for Table<B> {
             indexes: self.indexes.iter().map(|index| index.boxed_clone()).collect(),
             shared: Arc::clone(&self.shared),
             fresh: SmallVec::new(),
+            fork: self.fork,
         }
     }
 }
@@ -72,7 +83,27 @@ impl<B: Bucket> Table<B> {
             indexes: definition.indexes.iter().map(|make| make()).collect(),
             shared: Arc::new(Shared { definition, hash, counters }),
             fresh: SmallVec::new(),
+            fork: None,
         }
+    }
+
+    /// A branch of this version, to be changed while others change the main line, and never to be published. It writes
+    /// nothing in place; and since the main line does, it takes an entry of a hash index for its own only if its rows say so.
+    pub(crate) fn fork(&self) -> Self {
+        Self { rows: self.rows.fork(), fork: Some(self.rows.next()), ..self.clone() }
+    }
+
+    /// A table of records of this bucket that ascend by row, each key once. O(n log n).
+    pub(crate) fn of<'r>(&self, records: impl Iterator<Item = &'r Record<B>> + Clone) -> Self {
+        let mut table = Self { shared: Arc::clone(&self.shared), ..Self::new(self.shared.hash.clone()) };
+        for record in records.clone() {
+            table.rows.advance_to(record.meta().row);
+            table.link_unordered(record.clone());
+        }
+        for index in &mut table.indexes {
+            index.build(&mut records.clone().map(|record| (record.value(), record.meta().row)));
+        }
+        table
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared<B>> {
@@ -94,7 +125,20 @@ impl<B: Bucket> Table<B> {
     /// The record of a key. Expected O(log n) with thirty-two children a node; no allocation.
     #[inline]
     pub(crate) fn get<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Option<&Record<B>> {
-        self.keys.get(self.shared.hash.hash(key), key, self.rows.next())
+        self.get_hashed(self.shared.hash.hash(key), key)
+    }
+
+    /// As [`Table::get`], for a key whose hash is known.
+    #[inline]
+    pub(crate) fn get_hashed<Q: UniqueKey<B::Key> + ?Sized>(&self, hash: u64, key: &Q) -> Option<&Record<B>> {
+        let Some(branch) = self.fork else {
+            let end = self.rows.next();
+            return self.keys.get(hash, key, |record| record.meta().row < end);
+        };
+        self.keys.get(hash, key, |record| {
+            let row = record.meta().row;
+            row < branch || self.rows.get(row).is_some_and(|own| Record::same(own, record))
+        })
     }
 
     /// The record that has a value in a unique field. As [`Table::get`].
@@ -116,13 +160,8 @@ impl<B: Bucket> Table<B> {
     }
 
     /// Adds a record, or says which rule over several records it breaks; then the table is as before.
-    pub(crate) fn insert(
-        &mut self,
-        value: B,
-        now: u64,
-        expires_at: Option<NonZeroU64>,
-    ) -> Result<Record<B>, Error> {
-        let record = self.insert_unordered(value, now, expires_at)?;
+    pub(crate) fn insert(&mut self, value: B, now: u64) -> Result<Record<B>, Error> {
+        let record = self.insert_unordered(value, now)?;
         for index in &mut self.indexes {
             index.insert(record.value(), record.meta().row);
         }
@@ -135,8 +174,7 @@ impl<B: Bucket> Table<B> {
         let build = self.len() == 0;
         let mut records = Vec::with_capacity(values.len());
         for (number, value) in values.into_iter().enumerate() {
-            let added =
-                if build { self.insert_unordered(value, now, None) } else { self.insert(value, now, None) };
+            let added = if build { self.insert_unordered(value, now) } else { self.insert(value, now) };
             records.push(added.map_err(|error| (number, error))?);
         }
         if build {
@@ -148,50 +186,134 @@ impl<B: Bucket> Table<B> {
     }
 
     /// Adds a record to all but the ordered indexes.
-    fn insert_unordered(
-        &mut self,
-        value: B,
-        now: u64,
-        expires_at: Option<NonZeroU64>,
-    ) -> Result<Record<B>, Error> {
-        let key_hash = self.shared.hash.hash(value.key());
+    fn insert_unordered(&mut self, value: B, now: u64) -> Result<Record<B>, Error> {
+        self.check_new(&value)?;
+        let expires_at = self.shared.expiry(now);
+        let meta = Meta { row: self.rows.next(), version: 1, created_at: now, updated_at: now, expires_at };
+        let record = Record::new(value, meta);
+        self.link_unordered(record.clone());
+        Ok(record)
+    }
+
+    fn check_new(&self, value: &B) -> Result<(), Error> {
         if self.get(value.key()).is_some() {
             return Err(Error::DuplicateKey { bucket: B::NAME, key: format!("{:?}", value.key()) });
         }
-        self.check_uniques(&value, None)?;
-        let meta = Meta { row: self.rows.next(), version: 1, created_at: now, updated_at: now, expires_at };
-        let record = Record::new(value, meta);
+        self.check_uniques(value, None)
+    }
+
+    /// Whether a record has a value's key, if that is the field, or its value in a unique field.
+    pub(crate) fn has(&self, value: &B, field: u16) -> bool {
+        let schema = B::schema();
+        if schema.fields.get(usize::from(field)).is_some_and(|field| field.key) {
+            return self.get(value.key()).is_some();
+        }
+        let mut uniques = self.shared.definition.uniques.iter().zip(&self.uniques);
+        uniques.any(|(unique, trie)| {
+            unique.field() == field && self.check_unique(*unique, trie, value, None).is_err()
+        })
+    }
+
+    /// Adds a record that has the next row to all but the ordered indexes.
+    fn link_unordered(&mut self, record: Record<B>) {
+        debug_assert_eq!(record.meta().row, self.rows.next(), "a record is made for its row");
         let row = self.rows.push(record.clone());
-        self.fresh.push(Fresh { unique: None, hash: key_hash, row });
-        self.keys.insert(key_hash, record.clone());
+        let key_hash = self.shared.hash.hash(record.value().key());
+        let in_place = self.fork.is_none();
         for (number, (unique, trie)) in
             self.shared.definition.uniques.iter().zip(&mut self.uniques).enumerate()
         {
-            if let Some(hash) = unique.hash(record.value(), &self.shared.hash) {
+            let Some(hash) = unique.hash(record.value(), &self.shared.hash) else { continue };
+            if in_place {
                 self.fresh.push(Fresh { unique: Some(number), hash, row });
                 trie.insert(hash, row);
+            } else {
+                trie.insert_copied(hash, row);
             }
         }
-        Ok(record)
+        if in_place {
+            self.fresh.push(Fresh { unique: None, hash: key_hash, row });
+            self.keys.insert(key_hash, record);
+        } else {
+            self.keys.insert_copied(key_hash, record);
+        }
+    }
+
+    /// Makes changes that belong together, whatever their order: a value that one record gives up may be another's. With
+    /// `check` it says which rule they break; then the table holds a part of them, and must be given up.
+    ///
+    /// A replaced record keeps its row; the inserted ones ascend from the next row on.
+    pub(crate) fn apply(&mut self, changes: &[Change<B>], check: bool) -> Result<(), Error> {
+        for change in changes {
+            match change {
+                Change::Deleted(old) => self.remove(old),
+                // Before any check: whether a value is taken is asked of the rows.
+                Change::Updated { old, new } => {
+                    self.rows.replace(old.meta().row, new.clone());
+                }
+                Change::Inserted(_) => {}
+            }
+        }
+        for change in changes {
+            if let Change::Updated { old, new } = change {
+                if check {
+                    self.check_uniques(new.value(), Some(new.meta().row))?;
+                }
+                self.relink(old.value(), new);
+            }
+        }
+        let inserted = changes.iter().filter_map(|change| match change {
+            Change::Inserted(new) => Some(new),
+            _ => None,
+        });
+        let build = self.len() == 0;
+        for new in inserted.clone() {
+            if check {
+                self.check_new(new.value())?;
+            }
+            self.rows.advance_to(new.meta().row);
+            self.link_unordered(new.clone());
+            if !build {
+                self.indexes.iter_mut().for_each(|index| index.insert(new.value(), new.meta().row));
+            }
+        }
+        if build {
+            for index in &mut self.indexes {
+                index.build(&mut inserted.clone().map(|record| (record.value(), record.meta().row)));
+            }
+        }
+        Ok(())
     }
 
     /// Puts another value in the place of a record of this table, or says which rule it breaks; then the table is as before.
     pub(crate) fn replace(&mut self, old: &Record<B>, value: B, now: u64) -> Result<Record<B>, Error> {
+        self.replace_version(old, value, old.version() + 1, now)
+    }
+
+    /// As [`Table::replace`], with the version that the new record has.
+    pub(crate) fn replace_version(
+        &mut self,
+        old: &Record<B>,
+        value: B,
+        version: u64,
+        now: u64,
+    ) -> Result<Record<B>, Error> {
         if value.key() != old.key() {
-            return Err(Error::KeyChanged {
-                bucket: B::NAME,
-                from: format!("{:?}", old.key()),
-                to: format!("{:?}", value.key()),
-            });
+            return Err(key_changed(old, &value));
         }
         let row = old.meta().row;
         self.check_uniques(&value, Some(row))?;
-        let meta = Meta { version: old.version() + 1, updated_at: now, ..*old.meta() };
+        let meta = Meta { version, updated_at: now, ..*old.meta() };
         let record = Record::new(value, meta);
         self.rows.replace(row, record.clone());
-        let key_hash = self.shared.hash.hash(old.key());
-        self.keys.replace(key_hash, row, record.clone());
-        let (old, new) = (old.value(), record.value());
+        self.relink(old.value(), &record);
+        Ok(record)
+    }
+
+    /// Makes all indexes lead to the record that has taken the place of another value in its row.
+    fn relink(&mut self, old: &B, record: &Record<B>) {
+        let (row, new) = (record.meta().row, record.value());
+        self.keys.replace(self.shared.hash.hash(new.key()), row, record.clone());
         for (unique, trie) in self.shared.definition.uniques.iter().zip(&mut self.uniques) {
             if unique.same(old, new) {
                 continue;
@@ -210,7 +332,6 @@ impl<B: Bucket> Table<B> {
                 index.insert(new, row);
             }
         }
-        Ok(record)
     }
 
     /// Removes a record of this table.
@@ -259,6 +380,7 @@ impl<B: Bucket> Table<B> {
         }
     }
 
+    /// Whether another row than `own` has a value of this one in a unique field.
     fn check_uniques(&self, value: &B, own: Option<RowId>) -> Result<(), Error> {
         for (unique, trie) in self.shared.definition.uniques.iter().zip(&self.uniques) {
             self.check_unique(*unique, trie, value, own)?;
@@ -279,11 +401,7 @@ impl<B: Bucket> Table<B> {
         });
         match taken {
             None => Ok(()),
-            Some(_) => Err(Error::UniqueConstraint {
-                bucket: B::NAME,
-                field: B::schema().fields.get(usize::from(unique.field())).map_or("", |field| field.name),
-                value: unique.show(value),
-            }),
+            Some(_) => Err(not_unique(unique, value)),
         }
     }
 
@@ -294,6 +412,18 @@ impl<B: Bucket> Table<B> {
                 last.fetch_max(number, Ordering::Relaxed);
             }
         }
+    }
+}
+
+pub(super) fn key_changed<B: Bucket>(old: &Record<B>, value: &B) -> Error {
+    Error::KeyChanged { bucket: B::NAME, from: format!("{:?}", old.key()), to: format!("{:?}", value.key()) }
+}
+
+pub(super) fn not_unique<B: Bucket>(unique: &dyn UniqueRule<B>, value: &B) -> Error {
+    Error::UniqueConstraint {
+        bucket: B::NAME,
+        field: B::schema().fields.get(usize::from(unique.field())).map_or("", |field| field.name),
+        value: unique.show(value),
     }
 }
 

@@ -1,183 +1,20 @@
-//! Making and publishing commits: one writer at a time.
+//! A commit in the making: copies of the tables that it changes.
 
 use std::any::Any;
-use std::cell::Cell;
-use std::collections::VecDeque;
-use std::num::NonZeroU64;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_swap::{ArcSwap, Guard};
-use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::commit::{AnyChanges, BucketChanges, ChangeList};
+use super::numbers::Numbered;
 use super::root::{AnyTable, Entry};
-use super::{Change, Commit, CommitLog, HashState, Hashing, Root, Slot, Table, Version};
+use super::table::Shared;
+use super::{Change, Commit, Root, RowId, Slot, Table, Version};
 use crate::bucket::Bucket;
 use crate::bucket::record::Record;
-use crate::clock::Clock;
 use crate::error::Error;
-
-/// The current root, the turn to write, and the log.
-pub(crate) struct Engine {
-    root: ArcSwap<Root>,
-    /// Held by whoever is writing.
-    turn: Mutex<Retired>,
-    stopped: AtomicBool,
-    log: CommitLog,
-    hash: HashState,
-    clock: Arc<dyn Clock>,
-}
-
-impl Engine {
-    pub(crate) fn new(hashing: Hashing, clock: Arc<dyn Clock>, log_capacity: usize) -> Self {
-        Self {
-            root: ArcSwap::from_pointee(Root::empty()),
-            turn: Mutex::default(),
-            stopped: AtomicBool::new(false),
-            log: CommitLog::new(log_capacity),
-            hash: HashState::new(hashing),
-            clock,
-        }
-    }
-
-    /// The current root for a short read: one atomic load, no reference count. Must not be kept.
-    #[inline]
-    pub(crate) fn load(&self) -> Guard<Arc<Root>> {
-        self.root.load()
-    }
-
-    /// The current root, to be kept.
-    pub(crate) fn load_full(&self) -> Arc<Root> {
-        self.root.load_full()
-    }
-
-    pub(crate) fn log(&self) -> &CommitLog {
-        &self.log
-    }
-
-    pub(crate) fn now(&self) -> u64 {
-        self.clock.now_millis()
-    }
-
-    /// Takes the turn, lets `write` make changes, and publishes them as one commit. When `write` fails or panics, nothing
-    /// has happened. A write that changes nothing makes no commit.
-    pub(crate) fn write<T>(
-        &self,
-        bucket: &'static str,
-        write: impl FnOnce(&mut Write) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let _own = OwnTurn::enter(bucket)?;
-        let mut turn = self.turn.lock();
-        if self.stopped.load(Ordering::Relaxed) {
-            return Err(Error::Stopped);
-        }
-        let base = self.root.load_full();
-        let now = self.now().max(base.time);
-        let mut work = Write { base, now, edits: SmallVec::new(), slots: None };
-        // The work is on copies: what is half done when the record's code panics goes with them.
-        let done = catch(bucket, || {
-            let value = write(&mut work)?;
-            Ok((value, work.finish()))
-        });
-        let (value, next) = match done {
-            Ok(done) => done,
-            Err(error) => {
-                work.give_up();
-                return Err(error);
-            }
-        };
-        if let Some((root, commit)) = next {
-            // The log first: whoever sees the root can read how it came to be.
-            self.log.append(Arc::new(commit));
-            let old = self.root.swap(Arc::new(root));
-            drop(work);
-            let unused = turn.retire(old);
-            drop(turn);
-            // Frees the nodes that the commits replaced; others may write meanwhile.
-            drop(unused);
-        }
-        Ok(value)
-    }
-
-    /// Refuses all writes from now on.
-    pub(crate) fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
-        // A write that had begun is done when this returns, unless it is that write's code that stops the store.
-        if !IN_TURN.get() {
-            drop(self.turn.lock());
-        }
-    }
-
-    /// Adds the bucket, empty.
-    pub(crate) fn define<B: Bucket>(&self) -> Result<Slot, Error> {
-        self.write(B::NAME, |work| {
-            let slot = work.base.slot(B::NAME);
-            let mut slots = work.base.slots.clone();
-            let entry = Entry { name: B::NAME, table: Some(Arc::new(Table::<B>::new(self.hash.clone()))) };
-            let slot = match slot {
-                None => {
-                    slots.push_back(entry);
-                    Slot(slots.len() - 1)
-                }
-                Some(slot) => {
-                    if slots.get(slot.0).is_some_and(|entry| entry.table.is_some()) {
-                        return Err(Error::BucketAlreadyExists { bucket: B::NAME });
-                    }
-                    slots.set(slot.0, entry);
-                    slot
-                }
-            };
-            work.slots = Some(slots);
-            Ok(slot)
-        })
-    }
-
-    /// Takes the bucket away with all of its records.
-    pub(crate) fn drop_bucket<B: Bucket>(&self) -> Result<(), Error> {
-        self.write(B::NAME, |work| {
-            let slot = work.base.find::<B>()?;
-            let mut slots = work.base.slots.clone();
-            slots.set(slot.0, Entry { name: B::NAME, table: None });
-            work.slots = Some(slots);
-            Ok(())
-        })
-    }
-}
-
-/// Roots that were current a moment ago.
-///
-/// Whoever lets go of a root last frees what it alone still holds, which takes microseconds. That should not be a reader
-/// that happened to look when the root was replaced, so the writer holds it until the reader is done.
-#[derive(Default)]
-struct Retired {
-    roots: VecDeque<Arc<Root>>,
-}
-
-impl Retired {
-    /// A root that is still used after so many commits belongs to a snapshot, and goes with it.
-    const KEPT: usize = 8;
-
-    /// Takes a root that was replaced, and gives back those that nobody uses any more.
-    fn retire(&mut self, root: Arc<Root>) -> SmallVec<[Arc<Root>; 2]> {
-        self.roots.push_back(root);
-        let mut unused = SmallVec::new();
-        if self.roots.len() > Self::KEPT {
-            unused.extend(self.roots.pop_front());
-        }
-        let mut at = 0;
-        while let Some(root) = self.roots.get(at) {
-            if Arc::strong_count(root) == 1 {
-                unused.extend(self.roots.remove(at));
-            } else {
-                at += 1;
-            }
-        }
-        unused
-    }
-}
 
 /// A commit in the making: copies of the tables that it changes.
 pub(crate) struct Write {
@@ -218,6 +55,7 @@ impl<B: Bucket> AnyEdit for Edit<B> {
                 .filter_map(Change::new)
                 .for_each(|record| self.table.advance_counters(record));
         }
+        self.evict();
         self.table.keep();
         Some((Arc::new(self.table), Box::new(BucketChanges(self.changes))))
     }
@@ -230,6 +68,25 @@ impl<B: Bucket> AnyEdit for Edit<B> {
 }
 
 impl Write {
+    pub(crate) fn new(base: Arc<Root>, now: u64) -> Self {
+        Self { base, now, edits: SmallVec::new(), slots: None }
+    }
+
+    /// The version that the commit comes after.
+    pub(crate) fn base(&self) -> &Arc<Root> {
+        &self.base
+    }
+
+    /// The time of the commit.
+    pub(crate) fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Adds or drops buckets.
+    pub(crate) fn set_slots(&mut self, slots: im::Vector<Entry>) {
+        self.slots = Some(slots);
+    }
+
     /// The bucket's table, to be changed.
     pub(crate) fn edit<B: Bucket>(&mut self, slot: Slot) -> Result<&mut Edit<B>, Error> {
         let at = match self.edits.iter().position(|(other, _)| *other == slot) {
@@ -248,11 +105,12 @@ impl Write {
     }
 
     /// Undoes what the edits did in place.
-    fn give_up(&self) {
+    pub(crate) fn give_up(&self) {
         self.edits.iter().for_each(|(slot, edit)| edit.give_up(&self.base, *slot));
     }
 
-    fn finish(&mut self) -> Option<(Root, Commit)> {
+    /// The new root and its commit; `None` if nothing was changed.
+    pub(crate) fn finish(&mut self) -> Option<(Root, Commit)> {
         let defined = self.slots.is_some();
         let mut slots = self.slots.take().unwrap_or_else(|| self.base.slots.clone());
         let mut buckets = SmallVec::new();
@@ -278,8 +136,35 @@ impl<B: Bucket> Edit<B> {
         &self.table
     }
 
-    pub(crate) fn insert(&mut self, value: B, expires_at: Option<NonZeroU64>) -> Result<Record<B>, Error> {
-        let record = self.table.insert(value, self.now, expires_at)?;
+    /// Gives values that are to be inserted other automatic numbers where those that they have were taken since. `counters`:
+    /// where they were drawn. The values that were changed.
+    pub(crate) fn settle(
+        &self,
+        values: &mut [Numbered<B>],
+        counters: &Arc<Shared<B>>,
+    ) -> Result<SmallVec<[usize; 1]>, Error> {
+        let old = !Arc::ptr_eq(self.table.shared(), counters);
+        let mut changed = SmallVec::new();
+        for at in 0..values.len() {
+            let (before, rest) = values.split_at_mut(at);
+            let Some((value, after)) = rest.split_first_mut() else { continue };
+            // A number may be one that another value of the batch was given.
+            let taken = |value: &B, field: u16, redrawn: bool| {
+                let rule = B::definition().counters.iter().find(|rule| rule.field == field);
+                let same = |other: &Numbered<B>| {
+                    rule.is_some_and(|rule| (rule.read)(&other.value) == (rule.read)(value))
+                };
+                self.table.has(value, field) || (redrawn && before.iter().chain(&*after).any(same))
+            };
+            if value.settle(self.table.shared(), old, &taken)? {
+                changed.push(at);
+            }
+        }
+        Ok(changed)
+    }
+
+    pub(crate) fn insert(&mut self, value: B) -> Result<Record<B>, Error> {
+        let record = self.table.insert(value, self.now)?;
         self.changes.push(Change::Inserted(record.clone()));
         Ok(record)
     }
@@ -297,6 +182,19 @@ impl<B: Bucket> Edit<B> {
         Ok(new)
     }
 
+    /// As [`Edit::replace`], for a record that this commit may have changed already: it still has one change, and one version
+    /// more. O(changes of the commit) then.
+    pub(crate) fn replace_again(&mut self, old: &Record<B>, value: B) -> Result<Record<B>, Error> {
+        let is_it = |change: &Change<B>| change.new().is_some_and(|new| Record::same(new, old));
+        let Some(at) = self.changes.iter().rposition(is_it) else { return self.replace(old, value) };
+        let new = self.table.replace_version(old, value, old.version(), self.now)?;
+        match &mut self.changes[at] {
+            Change::Inserted(own) | Change::Updated { new: own, .. } => *own = new.clone(),
+            Change::Deleted(_) => {}
+        }
+        Ok(new)
+    }
+
     pub(crate) fn remove(&mut self, record: &Record<B>) {
         self.table.remove(record);
         self.changes.push(Change::Deleted(record.clone()));
@@ -306,50 +204,52 @@ impl<B: Bucket> Edit<B> {
         let before = self.changes.len();
         let Self { table, changes, .. } = self;
         changes.reserve(table.len());
-        let _ = table.rows().visit(super::RowId(0), &mut |_, record| {
+        let _ = table.rows().visit(RowId(0), &mut |_, record| {
             changes.push(Change::Deleted(record.clone()));
-            std::ops::ControlFlow::Continue(())
+            ControlFlow::Continue(())
         });
         table.clear();
         changes.len() - before
     }
-}
 
-/// Runs code of the user, and turns its panic into an error.
-pub(crate) fn catch<T>(bucket: &'static str, run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    // What the panic leaves half done is dropped with the closure; nothing of it is shared.
-    catch_unwind(AssertUnwindSafe(run))
-        .unwrap_or_else(|panic| Err(Error::Panicked { bucket, message: panic_message(panic.as_ref()) }))
-}
+    /// Makes changes that belong together, in whatever order they are possible; on an error the write must fail too.
+    pub(crate) fn apply(&mut self, changes: Vec<Change<B>>) -> Result<(), Error> {
+        self.table.apply(&changes, true)?;
+        self.changes.extend(changes);
+        Ok(())
+    }
 
-thread_local! {
-    /// Whether this thread is in the turn of a store.
-    static IN_TURN: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Marks this thread as the writer, so that a write from within a write (in an `Ord`, say) is refused instead of waiting
-/// for itself. To any store: two threads that wrote to two stores crosswise would wait for each other.
-struct OwnTurn;
-
-impl OwnTurn {
-    fn enter(bucket: &'static str) -> Result<Self, Error> {
-        if IN_TURN.replace(true) {
-            return Err(Error::NestedWrite { bucket });
+    /// Takes the oldest records out of a bucket that holds more than it may. O(evicted × log n + changes).
+    fn evict(&mut self) {
+        let Some(excess) = B::schema().max_size.and_then(|max| self.table.len().checked_sub(max)) else {
+            return;
+        };
+        if excess == 0 {
+            return;
         }
-        Ok(Self)
+        let mut oldest = Vec::with_capacity(excess);
+        let _ = self.table.rows().visit(RowId(0), &mut |_, record| {
+            oldest.push(record.clone());
+            if oldest.len() < excess { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        oldest.iter().for_each(|record| self.table.remove(record));
+        // A record has one change in a commit, whatever happened to it.
+        let last = oldest.last().map(|record| record.meta().row);
+        let gone = |record: &Record<B>| Some(record.meta().row) <= last;
+        let mut told = HashSet::new();
+        self.changes.retain(|change| match change {
+            Change::Inserted(new) if gone(new) => {
+                told.insert(new.meta().row);
+                false
+            }
+            Change::Updated { old, new } if gone(new) => {
+                told.insert(new.meta().row);
+                *change = Change::Deleted(old.clone());
+                true
+            }
+            _ => true,
+        });
+        let rest = oldest.into_iter().filter(|record| !told.contains(&record.meta().row));
+        self.changes.extend(rest.map(Change::Deleted));
     }
-}
-
-impl Drop for OwnTurn {
-    fn drop(&mut self) {
-        IN_TURN.set(false);
-    }
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }

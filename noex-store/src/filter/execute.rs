@@ -16,6 +16,13 @@ pub(crate) struct Position {
     pub(crate) row: RowId,
 }
 
+impl Position {
+    /// The place of a record in an order.
+    pub(crate) fn of<B: Bucket>(order: &[OrderKey<B>], record: &Record<B>) -> Self {
+        Self { values: order.iter().map(|key| key.value(record)).collect(), row: record.meta().row }
+    }
+}
+
 type Visit<'v, B> = &'v mut dyn FnMut(&Record<B>) -> ControlFlow<()>;
 
 /// Calls `visit` with the records that a query gives, in its order, from its offset and up to its limit, until it breaks.
@@ -263,7 +270,7 @@ impl<B: Bucket> Run<'_, '_, B> {
         let wanted = self.query.limit.map(|limit| limit.saturating_add(self.query.offset));
         let by_order = |a: &Record<B>, b: &Record<B>| compare(order, a, b);
         let mut keep = |record: &Record<B>| {
-            if self.after.is_none_or(|after| is_after(order, record, after)) {
+            if self.after.is_none_or(|after| compare_place(order, record, after).is_gt()) {
                 records.push(record.clone());
                 // With a limit, twice as many as are wanted are held at most.
                 if let Some(wanted) = wanted
@@ -289,14 +296,18 @@ fn compare<B: Bucket>(order: &[OrderKey<B>], a: &Record<B>, b: &Record<B>) -> Or
         .unwrap_or_else(|| a.meta().row.cmp(&b.meta().row))
 }
 
-fn is_after<B: Bucket>(order: &[OrderKey<B>], record: &Record<B>, after: &Position) -> bool {
+/// How a record stands to a place.
+pub(crate) fn compare_place<B: Bucket>(
+    order: &[OrderKey<B>],
+    record: &Record<B>,
+    place: &Position,
+) -> Ordering {
     order
         .iter()
-        .zip(&after.values)
+        .zip(&place.values)
         .map(|(key, value)| key.compare_value(record, value))
         .find(|order| order.is_ne())
-        .unwrap_or_else(|| record.meta().row.cmp(&after.row))
-        .is_gt()
+        .unwrap_or_else(|| record.meta().row.cmp(&place.row))
 }
 
 fn rows_of<B: Bucket>(table: &Table<B>, index: usize, ranges: &[Range<usize>]) -> Vec<RowId> {

@@ -11,6 +11,7 @@ pub(crate) mod page;
 mod plan;
 pub(crate) mod select;
 pub(crate) mod sum;
+pub(crate) mod watch;
 
 use std::fmt;
 use std::ops::Not;
@@ -160,6 +161,16 @@ impl<B: Bucket> Node<B> {
             Self::All(nodes) => nodes.iter().all(|node| node.test(value)),
             Self::Any(nodes) => nodes.iter().any(|node| node.test(value)),
             Self::Not(node) => !node.test(value),
+        }
+    }
+
+    /// The field of the first condition, if there is any.
+    pub(crate) fn first_field(&self) -> Option<u16> {
+        match self {
+            Self::Const(_) => None,
+            Self::Leaf(leaf) => Some(leaf.field()),
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().find_map(Self::first_field),
+            Self::Not(node) => node.first_field(),
         }
     }
 

@@ -172,10 +172,14 @@ pub(crate) fn paginate<B: Bucket, P: PageRequest>(
     query: &Query<'_, B>,
     filter: &Filter<B>,
     request: P,
+    seen: SeenStretch<'_, B>,
 ) -> P::Output<B> {
     let (size, cursor) = request.parts();
-    P::output(page(table, query, filter, size, cursor))
+    P::output(page(table, query, filter, size, cursor, seen))
 }
+
+/// Is told which stretch of the result was looked at: after which place, and up to which record, if not to the end.
+type SeenStretch<'s, B> = &'s mut dyn FnMut(Option<Position>, Option<&Record<B>>);
 
 fn page<B: Bucket>(
     table: Option<&Table<B>>,
@@ -183,6 +187,7 @@ fn page<B: Bucket>(
     filter: &Filter<B>,
     size: usize,
     cursor: Option<Cursor>,
+    seen: SeenStretch<'_, B>,
 ) -> Result<Paginated<B>, Error> {
     let fingerprint = fingerprint(filter, query.order);
     let after = match &cursor {
@@ -203,6 +208,7 @@ fn page<B: Bucket>(
             std::ops::ControlFlow::Continue(())
         });
     }
+    seen(after, if records.len() >= probe { records.last() } else { None });
     let has_more = records.len() > take;
     records.truncate(take);
     let next_cursor = match (has_more, records.last()) {

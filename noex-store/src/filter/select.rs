@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::vec;
 
 use super::aggregate;
@@ -12,6 +13,7 @@ use super::order::{OrderBy, OrderKey};
 use super::page::{PageRequest, paginate};
 use super::plan::Query;
 use super::sum::Summable;
+use super::watch::{FilterWatch, Taken, Window};
 use super::{Filter, Node};
 use crate::bucket::Bucket;
 use crate::bucket::field::{Field, OrderedValue};
@@ -96,6 +98,28 @@ impl<'r, B: Bucket> Select<'r, B> {
         self.reader.with(|table| read(table, &self.query()))
     }
 
+    /// Records that the question was asked, where somebody wants to know.
+    fn watch(&self, taken: Taken<B>) {
+        self.reader.watch(|| Arc::new(FilterWatch { filter: self.filter.clone(), taken, window: None }));
+    }
+
+    /// The same for a question whose answer is a stretch of the ordered records; `last` if the limit ended it.
+    fn watch_window(&self, taken: Taken<B>, after: Option<Position>, last: Option<&Record<B>>) {
+        watch_window(self.reader, &self.filter, &self.order, taken, after, last);
+    }
+
+    /// The same for an aggregate over a field.
+    fn watch_values<T: PartialEq + 'static, P>(&self, field: Field<B, T, P>) {
+        self.reader.watch(|| {
+            // What a limit cuts off depends on all that is before it.
+            let cut = self.limit.is_some() || self.offset > 0;
+            let get = field.get;
+            let taken =
+                if cut { Taken::Records } else { Taken::Values(Box::new(move |a, b| get(a) == get(b))) };
+            Arc::new(FilterWatch { filter: self.filter.clone(), taken, window: None })
+        });
+    }
+
     /// The records. O(entries of the access path), one allocation, and a reference count for each record.
     #[must_use]
     pub fn collect(&self) -> Vec<Record<B>> {
@@ -106,12 +130,15 @@ impl<'r, B: Bucket> Select<'r, B> {
                 ControlFlow::Continue(())
             });
         });
+        let full = self.limit.is_some_and(|limit| records.len() >= limit);
+        self.watch_window(Taken::Records, None, if full { records.last() } else { None });
         records
     }
 
     /// The records one by one, all of the same commit. They are fetched in growing batches, so that leaving early is cheap.
     pub fn iter(&self) -> Records<B> {
         Records {
+            asked: self.reader.clone(),
             reader: self.reader.snapshot(),
             filter: self.filter.clone(),
             order: self.order.clone(),
@@ -136,19 +163,21 @@ impl<'r, B: Bucket> Select<'r, B> {
                 ControlFlow::Break(())
             });
         });
+        self.watch_window(Taken::Records, None, found.as_ref());
         found
     }
 
     /// The number of records. O(log n) where ranges of an index hold exactly what passes, however many they are.
     #[must_use]
     pub fn count(&self) -> usize {
+        self.watch(Taken::Members);
         self.read(|table, query| count(table, query)).unwrap_or_default()
     }
 
     /// Whether there is any record. Stops at the first.
     #[must_use]
     pub fn exists(&self) -> bool {
-        let mut found = false;
+        let mut found = None;
         self.read(|table, query| {
             let query = Query {
                 filter: query.filter,
@@ -156,12 +185,13 @@ impl<'r, B: Bucket> Select<'r, B> {
                 limit: Some(query.limit.unwrap_or(1).min(1)),
                 offset: query.offset,
             };
-            execute(table, &query, None, &mut |_| {
-                found = true;
+            execute(table, &query, None, &mut |record| {
+                found = Some(record.clone());
                 ControlFlow::Break(())
             });
         });
-        found
+        watch_window(self.reader, &self.filter, &[], Taken::Members, None, found.as_ref());
+        found.is_some()
     }
 
     /// One page, with the cursor of the next. A seek: O(log n + page), whatever lies before it, where the order is that of
@@ -175,7 +205,8 @@ impl<'r, B: Bucket> Select<'r, B> {
     pub fn paginate<P: PageRequest>(&self, page: P) -> P::Output<B> {
         let mut page = Some(page);
         let mut run = |table: Option<&Table<B>>| {
-            page.take().map(|page| paginate(table, &self.query(), &self.filter, page))
+            let mut seen = |after, last: Option<&Record<B>>| self.watch_window(Taken::Records, after, last);
+            page.take().map(|page| paginate(table, &self.query(), &self.filter, page, &mut seen))
         };
         let found = self.reader.with(|table| run(Some(table))).flatten();
         // The page is still there when the bucket is not defined.
@@ -189,24 +220,28 @@ impl<'r, B: Bucket> Select<'r, B> {
     /// summed with compensation. `None`s are passed over.
     #[must_use]
     pub fn sum<T: Summable, P>(&self, field: Field<B, T, P>) -> T::Sum {
+        self.watch_values(field);
         self.read(|table, query| aggregate::sum(table, query, field)).unwrap_or_default()
     }
 
     /// The mean of a field, of those records that have a value; `None` if there are none.
     #[must_use]
     pub fn avg<T: Summable, P>(&self, field: Field<B, T, P>) -> Option<f64> {
+        self.watch_values(field);
         self.read(|table, query| aggregate::avg(table, query, field)).flatten()
     }
 
     /// The least value of a field. O(log n) where an index has the field's order.
     #[must_use]
     pub fn min<T: OrderedValue + Clone, P>(&self, field: Field<B, T, P>) -> Option<T> {
+        self.watch_values(field);
         self.read(|table, query| aggregate::end(table, query, field, false)).flatten()
     }
 
     /// The greatest value of a field. O(log n) where an index has the field's order.
     #[must_use]
     pub fn max<T: OrderedValue + Clone, P>(&self, field: Field<B, T, P>) -> Option<T> {
+        self.watch_values(field);
         self.read(|table, query| aggregate::end(table, query, field, true)).flatten()
     }
 
@@ -224,6 +259,7 @@ impl<'r, B: Bucket> Select<'r, B> {
     }
 
     pub(crate) fn visit_unordered(&self, visit: &mut dyn FnMut(&Record<B>) -> ControlFlow<()>) {
+        self.watch(Taken::Records);
         self.read(|table, query| unordered(table, query, visit));
     }
 }
@@ -246,8 +282,32 @@ impl<B: Bucket> IntoIterator for &Select<'_, B> {
     }
 }
 
+fn watch_window<B: Bucket>(
+    reader: &Reader<B>,
+    filter: &Filter<B>,
+    order: &[OrderKey<B>],
+    taken: Taken<B>,
+    after: Option<Position>,
+    last: Option<&Record<B>>,
+) {
+    reader.watch(|| {
+        let last = last.map(|last| Position::of(order, last));
+        let window = (after.is_some() || last.is_some()).then(|| {
+            let mut window = Window { order: order.to_vec(), after, last };
+            if let Some(own) = reader.own_rows() {
+                window.unsettle(own);
+            }
+            window
+        });
+        Arc::new(FilterWatch { filter: filter.clone(), taken, window })
+    });
+}
+
 /// The records of a question, one by one: made by [`Select::iter`]. Holds the snapshot that it reads.
 pub struct Records<B: Bucket> {
+    /// Whom the question was put to, who may want to know what of it was read.
+    asked: Reader<B>,
+    /// The snapshot.
     reader: Reader<B>,
     filter: Filter<B>,
     order: Vec<OrderKey<B>>,
@@ -273,14 +333,13 @@ impl<B: Bucket> Records<B> {
             });
         });
         self.done = records.len() < wanted;
+        let last = if self.done { None } else { records.last() };
+        watch_window(&self.asked, &self.filter, &self.order, Taken::Records, self.after.take(), last);
         self.left -= records.len();
         self.offset = 0;
         // A sort is paid again for each batch: growing batches keep that to a few.
         self.batch = self.batch.saturating_mul(4);
-        self.after = records.last().map(|last| Position {
-            values: self.order.iter().map(|key| key.value(last)).collect(),
-            row: last.meta().row,
-        });
+        self.after = records.last().map(|last| Position::of(&self.order, last));
         self.buffer = records.into_iter();
     }
 }

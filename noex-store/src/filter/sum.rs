@@ -8,7 +8,7 @@ use std::fmt;
     label = "not a field of numbers",
     note = "for the number of records use `count()`; `min` and `max` work on anything that has an order"
 )]
-pub trait Summable: Copy + Send + Sync + 'static {
+pub trait Summable: Copy + PartialEq + Send + Sync + 'static {
     /// What a sum of such numbers is.
     type Sum: Copy + Default + fmt::Debug + PartialEq + Send + Sync + 'static;
     #[doc(hidden)]

@@ -17,13 +17,15 @@ pub struct Fill<'a> {
     pub(crate) counters: &'a [(u16, AtomicU64)],
     /// The greatest number that a draft before this one in the batch was given for each counter; shorter if there was none.
     pub(crate) given: SmallVec<[u64; 2]>,
+    /// The counters that gave the draft a number.
+    pub(crate) drawn: SmallVec<[usize; 1]>,
     /// Milliseconds since 1970-01-01 UTC.
     pub(crate) now: u64,
 }
 
 impl<'a> Fill<'a> {
     pub(crate) fn new(schema: &'static Schema, counters: &'a [(u16, AtomicU64)], now: u64) -> Self {
-        Self { schema, counters, given: SmallVec::new(), now }
+        Self { schema, counters, given: SmallVec::new(), drawn: SmallVec::new(), now }
     }
 
     /// The given value, or a new UUID.
@@ -58,20 +60,32 @@ impl<'a> Fill<'a> {
         };
         // A given number moves the counter when it is committed, which is too late for the drafts of its own batch.
         let given = self.given.get(counter).copied().unwrap_or_default();
-        let after = |last: u64| {
-            let next = last.max(given).checked_add(1)?;
-            Some((next, T::from_u64(next)?))
-        };
-        // A number that does not fit is not taken: the counter stays where it is, whatever becomes of the batch.
-        let taken =
-            last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| after(last).map(|(next, _)| next));
-        let last = taken.unwrap_or_else(|last| last);
-        after(last).map(|(_, number)| number).ok_or_else(|| Error::AutoIncrementExhausted {
-            bucket: self.schema.name,
-            field: self.schema.fields.get(usize::from(*field)).map_or("", |field| field.name),
-            next: last.max(given).saturating_add(1),
-        })
+        self.drawn.push(counter);
+        draw(self.schema, *field, last, given, T::from_u64)
     }
+}
+
+/// Takes the next number of a counter that is greater than `given`.
+pub(crate) fn draw<T>(
+    schema: &'static Schema,
+    field: u16,
+    last: &AtomicU64,
+    given: u64,
+    mut fit: impl FnMut(u64) -> Option<T>,
+) -> Result<T, Error> {
+    let mut after = |last: u64| {
+        let next = last.max(given).checked_add(1)?;
+        Some((next, fit(next)?))
+    };
+    // A number that does not fit is not taken: the counter stays where it is, whatever becomes of the batch.
+    let taken =
+        last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| after(last).map(|(next, _)| next));
+    let last = taken.unwrap_or_else(|last| last);
+    after(last).map(|(_, number)| number).ok_or_else(|| Error::AutoIncrementExhausted {
+        bucket: schema.name,
+        field: schema.fields.get(usize::from(field)).map_or("", |field| field.name),
+        next: last.max(given).saturating_add(1),
+    })
 }
 
 /// A UUID of version 7 for this millisecond; those of one process grow strictly.
@@ -161,6 +175,20 @@ pub trait AutoIncrement: Sized {
     fn from_u64(number: u64) -> Option<Self>;
     /// The value as a number, if it is one that the counter could give.
     fn to_u64(&self) -> Option<u64>;
+    /// Gives a field another number; `false` if it does not fit.
+    fn put(number: u64, field: &mut Self) -> bool {
+        Self::from_u64(number).is_some_and(|number| {
+            *field = number;
+            true
+        })
+    }
+    /// As [`put`](Self::put), for an optional field.
+    fn put_some(number: u64, field: &mut Option<Self>) -> bool {
+        Self::from_u64(number).is_some_and(|number| {
+            *field = Some(number);
+            true
+        })
+    }
     /// As [`Fill::autoincrement`]. Generated code calls methods of this trait only, so that a type without it is reported
     /// once.
     ///

@@ -1,18 +1,20 @@
 //! Handles: the writes of a bucket, on top of its reads.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use super::Reader;
+use super::write::{build, changed, in_batch, not_found, patched, validate};
 use crate::bucket::convert::UniqueKey;
+use crate::bucket::increments::Outcome as _;
 use crate::bucket::record::Record;
 use crate::bucket::{Bucket, Insertable, Patch};
-use crate::engine::{Edit, Engine, catch};
+use crate::engine::{Edit, Engine, Numbered, Shared, Table, catch};
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::filter::execute::collect;
-use crate::schema::check::Report;
 use crate::schema::generate::Fill;
 
 /// How often a change is worked out beside other writers before it is worked out in the writer's turn.
@@ -66,29 +68,25 @@ impl<B: Bucket> BucketHandle<B> {
         self.engine.write(B::NAME, |work| change(work.edit::<B>(self.reader().slot())?))
     }
 
-    /// Completes and checks what is to be inserted, before the writer's turn.
-    fn build(&self, values: impl IntoIterator<Item = impl Insertable<B>>) -> Result<Vec<B>, Error> {
-        let root = self.engine.load_full();
-        let shared = root.typed::<B>(self.reader().slot())?.shared();
-        let mut fill = Fill::new(B::schema(), &shared.counters, self.engine.now().max(root.time));
-        catch(B::NAME, || {
-            let built = values.into_iter().enumerate().map(|(row, value)| {
-                let checked = value.build(&mut fill).and_then(|value| validate(&value).map(|()| value));
-                checked.map_err(|error| in_batch(row, error))
-            });
-            built.collect()
-        })
+    /// The same for a change that owns what it needs, which another writer may then make along with its own.
+    fn submit<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Edit<B>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let slot = self.reader().slot();
+        let done = self.engine.submit(B::NAME, None, move |work| change(work.edit::<B>(slot)?));
+        done.map(|(value, _)| value)
     }
 
-    fn build_one(&self, value: impl Insertable<B>) -> Result<B, Error> {
+    /// Completes and checks what is to be inserted, before the writer's turn. Also gives what drew its numbers.
+    fn build<T>(
+        &self,
+        build: impl FnOnce(&mut Fill<'_>) -> Result<T, Error>,
+    ) -> Result<(T, Arc<Shared<B>>), Error> {
         let root = self.engine.load();
         let shared = root.typed::<B>(self.reader().slot())?.shared();
         let mut fill = Fill::new(B::schema(), &shared.counters, self.engine.now().max(root.time));
-        catch(B::NAME, || {
-            let value = value.build(&mut fill)?;
-            validate(&value)?;
-            Ok(value)
-        })
+        Ok((catch(B::NAME, || build(&mut fill))?, Arc::clone(shared)))
     }
 
     /// Inserts a record: a complete draft, or a whole value. O(log n) for each index.
@@ -97,8 +95,11 @@ impl<B: Bucket> BucketHandle<B> {
     /// [`Error::Validation`] with all issues, [`Error::DuplicateKey`], [`Error::UniqueConstraint`],
     /// [`Error::AutoIncrementExhausted`]; [`Error::BucketNotDefined`], [`Error::Stopped`], [`Error::Panicked`].
     pub fn insert(&self, value: impl Insertable<B>) -> Result<Record<B>, Error> {
-        let value = self.build_one(value)?;
-        self.write(|edit| edit.insert(value, None))
+        let (value, counters) = self.build(|fill| build(value, fill))?;
+        self.submit(move |edit| {
+            let value = settle(edit, value, &counters)?;
+            edit.insert(value)
+        })
     }
 
     /// Inserts records, all or none, in one commit.
@@ -109,8 +110,21 @@ impl<B: Bucket> BucketHandle<B> {
         &self,
         values: impl IntoIterator<Item = I>,
     ) -> Result<Vec<Record<B>>, Error> {
-        let values = self.build(values)?;
-        self.write(|edit| edit.insert_many(values).map_err(|(row, error)| in_batch(row, error)))
+        let (mut values, counters) = self.build(|fill| {
+            let values = values.into_iter().enumerate();
+            let built = values.map(|(row, value)| build(value, fill).map_err(|error| in_batch(row, error)));
+            built.collect::<Result<Vec<_>, Error>>()
+        })?;
+        self.submit(move |edit| {
+            for row in edit.settle(&mut values, &counters)? {
+                values
+                    .get(row)
+                    .map_or(Ok(()), |new| validate(&new.value))
+                    .map_err(|error| in_batch(row, error))?;
+            }
+            let values = values.into_iter().map(|new| new.value).collect();
+            edit.insert_many(values).map_err(|(row, error)| in_batch(row, error))
+        })
     }
 
     /// Inserts a record, or puts it in the place of the one with its key: as a whole, with defaults and generated fields anew.
@@ -118,10 +132,13 @@ impl<B: Bucket> BucketHandle<B> {
     /// # Errors
     /// As [`insert`](Self::insert), but for the duplicate key.
     pub fn upsert(&self, value: impl Insertable<B>) -> Result<Record<B>, Error> {
-        let value = self.build_one(value)?;
-        self.write(|edit| match edit.table().get(value.key()).cloned() {
-            Some(old) => edit.replace(&old, value),
-            None => edit.insert(value, None),
+        let (value, counters) = self.build(|fill| build(value, fill))?;
+        self.submit(move |edit| {
+            let value = settle(edit, value, &counters)?;
+            match edit.table().get(value.key()).cloned() {
+                Some(old) => edit.replace(&old, value),
+                None => edit.insert(value),
+            }
         })
     }
 
@@ -131,13 +148,20 @@ impl<B: Bucket> BucketHandle<B> {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Validation`] with all issues, [`Error::UniqueConstraint`];
     /// [`Error::BucketNotDefined`], [`Error::Stopped`], [`Error::Panicked`].
-    pub fn update<Q: UniqueKey<B::Key> + ?Sized>(
-        &self,
-        key: &Q,
-        patch: impl Patch<B>,
-    ) -> Result<Record<B>, Error> {
+    pub fn update<Q, P>(&self, key: &Q, patch: P) -> Result<Record<B>, Error>
+    where
+        Q: UniqueKey<B::Key> + ?Sized,
+        P: Patch<B>,
+    {
         if patch.is_empty() {
             return self.write(|edit| edit.table().get(key).cloned().ok_or_else(|| not_found::<B, _>(key)));
+        }
+        if P::Outcome::BLIND {
+            // Nobody's change is worked out in vain if all are made where none can come between.
+            return self.write(|edit| {
+                let old = edit.table().get(key).cloned().ok_or_else(|| not_found::<B, _>(key))?;
+                update(edit, &old, &patch)
+            });
         }
         self.change(key, &mut |value| patch.apply(value))
     }
@@ -152,13 +176,16 @@ impl<B: Bucket> BucketHandle<B> {
         key: &Q,
         mut change: impl FnMut(&mut B),
     ) -> Result<Record<B>, Error> {
-        self.change(key, &mut change)
+        self.change(key, &mut |value| {
+            change(value);
+            Ok(())
+        })
     }
 
     fn change<Q: UniqueKey<B::Key> + ?Sized>(
         &self,
         key: &Q,
-        change: &mut dyn FnMut(&mut B),
+        change: &mut dyn FnMut(&mut B) -> Result<(), Error>,
     ) -> Result<Record<B>, Error> {
         for _ in 0..ATTEMPTS {
             let old = catch(B::NAME, || {
@@ -167,7 +194,7 @@ impl<B: Bucket> BucketHandle<B> {
                 table.get(key).cloned().ok_or_else(|| not_found::<B, _>(key))
             })?;
             let new = catch(B::NAME, || changed(&old, change))?;
-            let done = self.write(|edit| match edit.table().get(key) {
+            let done = self.submit(move |edit| match edit.table().get(old.key()) {
                 Some(current) if Record::same(current, &old) => edit.replace(&old, new).map(Some),
                 // Another writer was faster, and what was worked out is out of date.
                 _ => Ok(None),
@@ -193,15 +220,20 @@ impl<B: Bucket> BucketHandle<B> {
     ) -> Result<Vec<Record<B>>, Error> {
         let changes: Vec<(Q, P)> = catch(B::NAME, || Ok(changes.into_iter().collect()))?;
         self.write(|edit| {
+            let mut changed = HashSet::new();
             let mut one = |(key, patch): &(Q, P)| {
                 let old = edit.table().get(key).cloned().ok_or_else(|| not_found::<B, _>(key))?;
-                update(edit, &old, patch)
+                if changed.insert(old.meta().row) || patch.is_empty() {
+                    return update(edit, &old, patch);
+                }
+                edit.replace_again(&old, patched(&old, patch)?)
             };
-            changes
-                .iter()
-                .enumerate()
-                .map(|(row, change)| one(change).map_err(|error| in_batch(row, error)))
-                .collect()
+            let rows = changes.iter().enumerate().map(|(row, change)| {
+                one(change).map(|record| record.meta().row).map_err(|error| in_batch(row, error))
+            });
+            let rows = rows.collect::<Result<Vec<_>, Error>>()?;
+            // A record that was changed twice is given as it is in the end.
+            Ok(rows.iter().filter_map(|row| edit.table().rows().get(*row).cloned()).collect())
         })
     }
 
@@ -222,8 +254,14 @@ impl<B: Bucket> BucketHandle<B> {
     /// # Errors
     /// [`Error::BucketNotDefined`], [`Error::Stopped`], [`Error::Panicked`].
     pub fn delete<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Result<Option<Record<B>>, Error> {
-        self.write(|edit| {
-            let found = edit.table().get(key).cloned();
+        let find = |table: &Table<B>| table.get(key).map(|record| record.key().clone());
+        // A record that is not there now was not there at some moment of this call, which is all that can be said.
+        let Some(key) = catch(B::NAME, || self.engine.load().typed::<B>(self.reader().slot()).map(find))?
+        else {
+            return self.submit(|_| Ok(None));
+        };
+        self.submit(move |edit| {
+            let found = edit.table().get(&key).cloned();
             if let Some(record) = &found {
                 edit.remove(record);
             }
@@ -271,34 +309,23 @@ impl<B: Bucket> BucketHandle<B> {
     }
 }
 
-fn not_found<B: Bucket, Q: UniqueKey<B::Key> + ?Sized>(key: &Q) -> Error {
-    Error::NotFound { bucket: B::NAME, key: format!("{key:?}") }
-}
-
-fn in_batch(row: usize, error: Error) -> Error {
-    Error::Batch { row, error: Box::new(error) }
-}
-
-/// Every rule of the schema that a value breaks.
-fn validate<B: Bucket>(value: &B) -> Result<(), Error> {
-    let mut report = Report::new(B::schema());
-    B::definition().checks.iter().for_each(|check| check(value, &mut report));
-    let issues = report.into_issues();
-    if issues.is_empty() { Ok(()) } else { Err(Error::Validation { bucket: B::NAME, issues }) }
-}
-
-/// A changed and checked copy of a record.
-fn changed<B: Bucket>(old: &Record<B>, change: &mut dyn FnMut(&mut B)) -> Result<B, Error> {
-    let mut value = old.value().clone();
-    change(&mut value);
-    validate(&value)?;
-    Ok(value)
-}
-
 fn update<B: Bucket>(edit: &mut Edit<B>, old: &Record<B>, patch: &impl Patch<B>) -> Result<Record<B>, Error> {
     if patch.is_empty() {
         return Ok(old.clone());
     }
-    let new = changed(old, &mut |value| patch.apply(value))?;
-    edit.replace(old, new)
+    edit.replace(old, patched(old, patch)?)
+}
+
+/// A value with numbers that nobody else has taken since they were drawn.
+fn settle<B: Bucket>(edit: &Edit<B>, value: Numbered<B>, counters: &Arc<Shared<B>>) -> Result<B, Error> {
+    if value.drawn.is_empty() {
+        return Ok(value.value);
+    }
+    let mut one = [value];
+    let changed = edit.settle(&mut one, counters)?;
+    let [Numbered { value, .. }] = one;
+    if !changed.is_empty() {
+        validate(&value)?;
+    }
+    Ok(value)
 }

@@ -4,11 +4,14 @@ mod builder;
 mod handle;
 mod reader;
 mod snapshot;
+mod transaction;
+mod write;
 
 pub use builder::StoreBuilder;
 pub use handle::BucketHandle;
 pub use reader::{Reader, by_compound, by_index, by_unique};
 pub use snapshot::Snapshot;
+pub use transaction::{CommitInfo, Isolation, Transaction, TransactionBucket, TxOptions};
 
 use std::fmt;
 use std::sync::Arc;
@@ -99,6 +102,108 @@ impl Store {
     /// A snapshot keeps the memory of what it alone still sees.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::new(self.engine.load_full())
+    }
+
+    /// Runs a closure as a transaction: what it reads is one snapshot, and what it writes becomes one commit when it returns
+    /// `Ok`. Serializable; when another writer was faster, the closure is run again, so it must not do what cannot be done
+    /// twice. A transaction that failed twice has the others wait for it, so that it comes to an end.
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Account { #[bucket(key)] name: String, #[bucket(min = 0)] cents: i64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<Account>().start().await?;
+    /// # let accounts = store.bucket::<Account>()?;
+    /// # accounts.insert_many([Account { name: "a".into(), cents: 50 }, Account { name: "b".into(), cents: 0 }])?;
+    /// let pay = |cents: i64| {
+    ///     store.transaction(|tx| {
+    ///         let accounts = tx.bucket::<Account>()?;
+    ///         accounts.modify("b", |to| to.cents += cents)?;
+    ///         accounts.modify("a", |from| from.cents -= cents)
+    ///     })
+    /// };
+    /// pay(30)?;
+    /// assert!(pay(30).is_err()); // an account cannot go below 0, and so nothing was paid
+    /// assert_eq!(accounts.require("b")?.cents, 30);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// That of the closure: the transaction is taken back. [`Error::TransactionConflict`] if it was overtaken too often,
+    /// [`Error::NestedTransaction`] in the closure of another one of this store, [`Error::Stopped`].
+    ///
+    /// A panic of the closure takes the transaction back and goes on.
+    pub fn transaction<T, E: From<Error>>(
+        &self,
+        work: impl FnMut(&Transaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.transaction_with(TxOptions::new(), work)
+    }
+
+    /// As [`transaction`](Self::transaction), with another isolation or number of retries.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn transaction_with<T, E: From<Error>>(
+        &self,
+        options: TxOptions,
+        work: impl FnMut(&Transaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        transaction::run(&self.engine, &options, work)
+    }
+
+    /// As [`transaction`](Self::transaction), with an async closure: `async |tx| { … }`. When the future is dropped before
+    /// its end, nothing has happened.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn transaction_async<T, E: From<Error>>(
+        &self,
+        work: impl AsyncFnMut(&Transaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.transaction_async_with(TxOptions::new(), work).await
+    }
+
+    /// As [`transaction_async`](Self::transaction_async), with another isolation or number of retries.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn transaction_async_with<T, E: From<Error>>(
+        &self,
+        options: TxOptions,
+        work: impl AsyncFnMut(&Transaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        transaction::run_async(&self.engine, &options, work).await
+    }
+
+    /// Begins a serializable transaction to be committed by hand. Nothing is repeated on a conflict. O(1).
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<Note>().start().await?;
+    /// let tx = store.begin();
+    /// tx.bucket::<Note>()?.insert(Note { id: 1 })?;
+    /// assert_eq!(store.bucket::<Note>()?.count(), 0);
+    /// let info = tx.commit()?;
+    /// assert_eq!(store.bucket::<Note>()?.count(), 1);
+    /// assert_eq!(store.snapshot().version(), info.version);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn begin(&self) -> Transaction {
+        self.begin_with(Isolation::default())
+    }
+
+    /// As [`begin`](Self::begin), with another isolation.
+    pub fn begin_with(&self, isolation: Isolation) -> Transaction {
+        Transaction::new(Arc::clone(&self.engine), isolation)
     }
 
     /// The log of the latest commits, for whoever wants to follow what changes.

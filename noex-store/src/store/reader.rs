@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
@@ -10,14 +9,16 @@ use crate::bucket::Bucket;
 use crate::bucket::convert::UniqueKey;
 use crate::bucket::field::{Field, OrderedValue};
 use crate::bucket::record::Record;
-use crate::engine::{Engine, KeyPoint, KeyRange, Root, RowId, Slot, Table};
+use crate::engine::{Engine, KeyPoint, KeyRange, Part, Root, RowId, Seen, Slot, Table, Watch};
 use crate::error::Error;
 use crate::filter::Filter;
+use crate::filter::execute::Position;
 use crate::filter::group::{GroupBy, Groups};
 use crate::filter::order::OrderBy;
 use crate::filter::page::PageRequest;
 use crate::filter::select::{Records, Select};
 use crate::filter::sum::Summable;
+use crate::filter::watch::{FilterWatch, IndexWatch, Taken, Window};
 use crate::schema::Schema;
 
 /// What can be asked of a bucket. A [`BucketHandle`](crate::BucketHandle) derefs to one that reads the latest commit; a
@@ -27,45 +28,82 @@ use crate::schema::Schema;
 /// Reads take no lock and never wait. A bucket that was dropped reads as empty. Records come in the order of insertion
 /// unless an order is asked for; an update keeps a record's place.
 pub struct Reader<B: Bucket> {
-    source: Source,
+    source: Source<B>,
     slot: Slot,
-    bucket: PhantomData<fn() -> B>,
 }
 
-#[derive(Clone)]
-enum Source {
+enum Source<B: Bucket> {
     /// Whatever is the latest commit.
     Latest(Arc<Engine>),
     /// One commit.
     Snapshot(Arc<Root>),
+    /// What a transaction sees.
+    Transaction(Arc<Part<B>>),
+    /// What a transaction saw.
+    View(Arc<Table<B>>),
 }
 
 impl<B: Bucket> Clone for Reader<B> {
     fn clone(&self) -> Self {
-        Self { source: self.source.clone(), slot: self.slot, bucket: PhantomData }
+        let source = match &self.source {
+            Source::Latest(engine) => Source::Latest(Arc::clone(engine)),
+            Source::Snapshot(root) => Source::Snapshot(Arc::clone(root)),
+            Source::Transaction(part) => Source::Transaction(Arc::clone(part)),
+            Source::View(table) => Source::View(Arc::clone(table)),
+        };
+        Self { source, slot: self.slot }
     }
 }
 
 impl<B: Bucket> fmt::Debug for Reader<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").field("bucket", &B::NAME).field("records", &self.count()).finish()
+        let records = self.with(Table::len).unwrap_or_default();
+        f.debug_struct("Reader").field("bucket", &B::NAME).field("records", &records).finish()
     }
 }
 
 impl<B: Bucket> Reader<B> {
     pub(crate) fn of_latest(engine: Arc<Engine>, slot: Slot) -> Self {
-        Self { source: Source::Latest(engine), slot, bucket: PhantomData }
+        Self { source: Source::Latest(engine), slot }
     }
 
     pub(crate) fn of_snapshot(root: Arc<Root>, slot: Slot) -> Self {
-        Self { source: Source::Snapshot(root), slot, bucket: PhantomData }
+        Self { source: Source::Snapshot(root), slot }
+    }
+
+    pub(crate) fn of_transaction(part: Arc<Part<B>>, slot: Slot) -> Self {
+        Self { source: Source::Transaction(part), slot }
     }
 
     /// The same, fixed to the commit that it reads now.
     pub(crate) fn snapshot(&self) -> Self {
         match &self.source {
             Source::Latest(engine) => Self::of_snapshot(engine.load_full(), self.slot),
-            Source::Snapshot(_) => self.clone(),
+            Source::Snapshot(_) | Source::View(_) => self.clone(),
+            Source::Transaction(part) => match part.view() {
+                Some(view) => Self { source: Source::View(view), slot: self.slot },
+                None => Self::of_snapshot(Arc::clone(part.root()), self.slot),
+            },
+        }
+    }
+
+    /// Records that the records which pass a condition were read, if somebody wants to know.
+    #[inline]
+    pub(crate) fn watch(&self, watch: impl FnOnce() -> Arc<dyn Watch<B>>) {
+        if let Source::Transaction(part) = &self.source {
+            part.watch(watch);
+        }
+    }
+
+    fn is_watched(&self) -> bool {
+        matches!(&self.source, Source::Transaction(part) if part.is_tracked())
+    }
+
+    /// The first of the rows that a transaction gave itself.
+    pub(crate) fn own_rows(&self) -> Option<RowId> {
+        match &self.source {
+            Source::Transaction(part) => part.own_rows(),
+            _ => None,
         }
     }
 
@@ -73,12 +111,22 @@ impl<B: Bucket> Reader<B> {
         self.slot
     }
 
-    /// Reads the bucket's table; `None` if the bucket is not defined.
+    /// Reads the bucket's table; `None` if the bucket is not defined. Records nothing.
     #[inline]
     pub(crate) fn with<T>(&self, read: impl FnOnce(&Table<B>) -> T) -> Option<T> {
         match &self.source {
             Source::Latest(engine) => engine.load().table(self.slot).map(read),
             Source::Snapshot(root) => root.table(self.slot).map(read),
+            Source::Transaction(part) => part.with(read),
+            Source::View(table) => Some(read(table)),
+        }
+    }
+
+    #[inline]
+    fn look_up<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q, seen: Seen) -> Option<Record<B>> {
+        match &self.source {
+            Source::Transaction(part) => part.get(key, seen),
+            _ => self.with(|table| table.get(key).cloned()).flatten(),
         }
     }
 
@@ -90,7 +138,7 @@ impl<B: Bucket> Reader<B> {
     /// The record with this primary key. Expected O(log n) with thirty-two children a node; no allocation.
     #[inline]
     pub fn get<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Option<Record<B>> {
-        self.with(|table| table.get(key).cloned()).flatten()
+        self.look_up(key, Seen::Whole)
     }
 
     /// The record with this primary key, which must be there. As [`get`](Self::get).
@@ -103,7 +151,7 @@ impl<B: Bucket> Reader<B> {
 
     /// Whether a record has this primary key. As [`get`](Self::get).
     pub fn contains_key<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> bool {
-        self.with(|table| table.get(key).is_some()).unwrap_or_default()
+        self.look_up(key, Seen::Presence).is_some()
     }
 
     /// All records. O(n), one allocation.
@@ -118,19 +166,36 @@ impl<B: Bucket> Reader<B> {
 
     /// The first `n` records. O(log records + n), one allocation.
     pub fn first(&self, n: usize) -> Vec<Record<B>> {
-        self.with(|table| {
+        let read = |table: &Table<B>| {
             let mut records = Vec::with_capacity(n.min(table.len()));
             if n > 0 {
                 let _ = table.rows().visit(RowId(0), &mut |_, record| take(&mut records, n, record));
             }
             records
-        })
-        .unwrap_or_default()
+        };
+        let records = self.with(read).unwrap_or_default();
+        self.watch_rows(None, if records.len() == n { records.last() } else { None });
+        records
+    }
+
+    /// Records a read of rows: of those from `first` on, and up to `last`.
+    fn watch_rows(&self, first: Option<&Record<B>>, last: Option<&Record<B>>) {
+        self.watch(|| {
+            let place = |row| Position { values: Vec::new(), row };
+            let after =
+                first.and_then(|first| first.meta().row.0.checked_sub(1)).map(|row| place(RowId(row)));
+            let last = last.map(|last| place(last.meta().row));
+            let mut window = Window { order: Vec::new(), after, last };
+            if let Some(own) = self.own_rows() {
+                window.unsettle(own);
+            }
+            Arc::new(FilterWatch { filter: Filter::all(), taken: Taken::Records, window: Some(window) })
+        });
     }
 
     /// The last `n` records, in the order of insertion. O(log records + n), one allocation.
     pub fn last(&self, n: usize) -> Vec<Record<B>> {
-        self.with(|table| {
+        let read = |table: &Table<B>| {
             let mut records = Vec::with_capacity(n.min(table.len()));
             if n > 0 {
                 let _ =
@@ -138,12 +203,15 @@ impl<B: Bucket> Reader<B> {
             }
             records.reverse();
             records
-        })
-        .unwrap_or_default()
+        };
+        let records = self.with(read).unwrap_or_default();
+        self.watch_rows(if records.len() == n { records.first() } else { None }, None);
+        records
     }
 
     /// The number of records. O(1).
     pub fn count(&self) -> usize {
+        self.watch(|| Arc::new(FilterWatch { filter: Filter::all(), taken: Taken::Members, window: None }));
         self.with(Table::len).unwrap_or_default()
     }
 
@@ -217,13 +285,12 @@ pub fn by_unique<B: Bucket, T, P, Q: UniqueKey<T> + ?Sized>(
     field: Field<B, T, P>,
     value: &Q,
 ) -> Option<Record<B>> {
-    reader
-        .with(|table| {
-            let hash = table.shared().hash.hash(value);
-            let matches = |record: &B| (field.get)(record).is_some_and(|own| value.matches(own));
-            table.by_unique(number, hash, matches).cloned()
-        })
-        .flatten()
+    let hash = reader.with(|table| table.shared().hash.hash(value))?;
+    let matches = |record: &B| (field.get)(record).is_some_and(|own| value.matches(own));
+    match &reader.source {
+        Source::Transaction(part) => part.by_unique(number, hash, matches),
+        _ => reader.with(|table| table.by_unique(number, hash, matches).cloned()).flatten(),
+    }
 }
 
 /// What the accessor of an index over one field calls.
@@ -270,5 +337,11 @@ fn by_range<B: Bucket>(
         });
         Some(records)
     };
-    reader.with(find).flatten().unwrap_or_default()
+    let records = reader.with(find).flatten().unwrap_or_default();
+    if reader.is_watched()
+        && let Some(watch) = IndexWatch::new(number, &points, range)
+    {
+        reader.watch(|| Arc::new(watch));
+    }
+    records
 }

@@ -81,7 +81,7 @@ impl Version {
 
     fn insert(&mut self, value: Thing, now: u64) {
         let refusal = self.refusal(&value, None);
-        match self.table.insert(value.clone(), now, None) {
+        match self.table.insert(value.clone(), now) {
             Ok(record) => {
                 assert_eq!(refusal, None);
                 assert_eq!((record.version(), record.created_at(), record.updated_at()), (1, now, now));
@@ -339,7 +339,7 @@ fn a_key_of_text_finds_its_record_in_every_version() {
         assert_eq!(old.as_ref().map(|old| old.size), model.get(&name).copied());
         match (random.below(8), old) {
             (0..=3, None) => {
-                table.insert(Named { name: name.clone(), size: step }, step, None).expect("the key is free");
+                table.insert(Named { name: name.clone(), size: step }, step).expect("the key is free");
                 model.insert(name, step);
             }
             (0..=3, Some(old)) => {
@@ -352,7 +352,7 @@ fn a_key_of_text_finds_its_record_in_every_version() {
             }
             (6, None) => {
                 let mut attempt = table.clone();
-                attempt.insert(Named { name: name.clone(), size: 0 }, step, None).expect("the key is free");
+                attempt.insert(Named { name: name.clone(), size: 0 }, step).expect("the key is free");
                 assert!(attempt.get(&name).is_some());
                 attempt.give_up(&table);
                 assert!(table.get(&name).is_none());

@@ -1,0 +1,173 @@
+//! The engine: the current root, the turn to write, and the log.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arc_swap::Guard;
+
+use super::commit::Commit;
+use super::gate::{Gate, Lease};
+use super::root::Entry;
+use super::turn::{Queue, Request, Retired, RunOnce, Running};
+use super::{CommitLog, HashState, Hashing, Root, Slot, Table, Write};
+use crate::bucket::Bucket;
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::sync::{ArcSwap, AtomicBool, AtomicU64, Mutex};
+
+/// The current root, the turn to write, and the log.
+pub(crate) struct Engine {
+    pub(super) root: ArcSwap<Root>,
+    /// Held by whoever is writing.
+    pub(super) turn: Mutex<Retired>,
+    /// What waits to be written by whoever holds the turn.
+    pub(super) queue: Queue,
+    gate: Gate,
+    stopped: AtomicBool,
+    log: CommitLog,
+    hash: HashState,
+    clock: Arc<dyn Clock>,
+    /// The state of [`Engine::random`].
+    random: AtomicU64,
+}
+
+impl Engine {
+    pub(crate) fn new(hashing: Hashing, clock: Arc<dyn Clock>, log_capacity: usize) -> Self {
+        Self {
+            root: ArcSwap::from_pointee(Root::empty()),
+            turn: Mutex::default(),
+            queue: Queue::default(),
+            gate: Gate::default(),
+            stopped: AtomicBool::new(false),
+            log: CommitLog::new(log_capacity),
+            hash: HashState::new(hashing),
+            clock,
+            random: AtomicU64::new(0),
+        }
+    }
+
+    /// The current root for a short read: one atomic load, no reference count. Must not be kept.
+    #[inline]
+    pub(crate) fn load(&self) -> Guard<Arc<Root>> {
+        self.root.load()
+    }
+
+    /// The current root, to be kept.
+    pub(crate) fn load_full(&self) -> Arc<Root> {
+        self.root.load_full()
+    }
+
+    pub(crate) fn log(&self) -> &CommitLog {
+        &self.log
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now_millis()
+    }
+
+    /// A random number from 0 up to, but not, 1: splitmix64 (Steele, Lea, Flood, *Fast Splittable Pseudorandom Number
+    /// Generators*, 2014). The same sequence in every store.
+    pub(crate) fn random(&self) -> f64 {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut mixed = self.random.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        // 53 bits are what a float holds.
+        ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Takes the turn, lets `write` make changes, and publishes them as one commit. When `write` fails or panics, nothing
+    /// has happened. A write that changes nothing makes no commit.
+    pub(crate) fn write<T>(
+        &self,
+        bucket: &'static str,
+        write: impl FnOnce(&mut Write) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let _own = Running::enter_turn(self, bucket)?;
+        self.gate.pass(None);
+        let turn = self.turn.lock();
+        self.lead(turn, |batch| batch.run(bucket, write)).map(|(value, _)| value)
+    }
+
+    /// As [`Engine::write`], for a write that owns all that it needs: if another thread has the turn, it makes this write
+    /// along with its own, and both are published at once. Also gives the commit.
+    pub(crate) fn submit<T, E>(
+        &self,
+        bucket: &'static str,
+        lease: Option<&Lease<'_>>,
+        write: impl FnOnce(&mut Write) -> Result<T, E> + Send + 'static,
+    ) -> Result<(T, Option<Arc<Commit>>), E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let _own = Running::enter_turn(self, bucket)?;
+        self.gate.pass(lease);
+        if let Some(turn) = self.turn.try_lock() {
+            return self.lead(turn, |batch| batch.run(bucket, write));
+        }
+        let request = Arc::new(Request::new(bucket, write));
+        self.queue.push(Arc::clone(&request) as Arc<dyn RunOnce>);
+        loop {
+            // The turn may have been let go before the request was in the queue.
+            if let Some(turn) = self.turn.try_lock() {
+                self.lead(turn, |_| ());
+            }
+            if let Some(outcome) = request.wait() {
+                return outcome;
+            }
+        }
+    }
+
+    /// Refuses all writes from now on.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        // A write that had begun is done when this returns, unless it is that write's code that stops the store.
+        if !Running::in_turn() {
+            drop(self.turn.lock());
+        }
+    }
+
+    /// Adds the bucket, empty.
+    pub(crate) fn define<B: Bucket>(&self) -> Result<Slot, Error> {
+        self.write(B::NAME, |work| {
+            let slot = work.base().slot(B::NAME);
+            let mut slots = work.base().slots.clone();
+            let entry = Entry { name: B::NAME, table: Some(Arc::new(Table::<B>::new(self.hash.clone()))) };
+            let slot = match slot {
+                None => {
+                    slots.push_back(entry);
+                    Slot(slots.len() - 1)
+                }
+                Some(slot) => {
+                    if slots.get(slot.0).is_some_and(|entry| entry.table.is_some()) {
+                        return Err(Error::BucketAlreadyExists { bucket: B::NAME });
+                    }
+                    slots.set(slot.0, entry);
+                    slot
+                }
+            };
+            work.set_slots(slots);
+            Ok(slot)
+        })
+    }
+
+    /// Takes the bucket away with all of its records.
+    pub(crate) fn drop_bucket<B: Bucket>(&self) -> Result<(), Error> {
+        self.write(B::NAME, |work| {
+            let slot = work.base().find::<B>()?;
+            let mut slots = work.base().slots.clone();
+            slots.set(slot.0, Entry { name: B::NAME, table: None });
+            work.set_slots(slots);
+            Ok(())
+        })
+    }
+}

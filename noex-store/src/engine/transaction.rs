@@ -1,0 +1,109 @@
+//! A transaction: a base snapshot, and a part in each bucket that it looked at.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::part::{AnyPart, Conflict};
+use super::writes::Mark;
+use super::{Commit, Engine, Lease, Part, Root, Slot};
+use crate::bucket::Bucket;
+use crate::error::Error;
+use crate::sync::{AtomicU64, Mutex};
+
+/// What a transaction has done so far. Nobody else sees anything of it before it is committed.
+pub(crate) struct Transaction {
+    base: Arc<Root>,
+    /// Whether what it reads is checked when it commits.
+    tracked: bool,
+    parts: Mutex<Vec<Arc<dyn AnyPart>>>,
+    /// The greatest time at which it wrote anything.
+    time: AtomicU64,
+}
+
+/// Where a transaction stood in each of its parts.
+pub(crate) type Marks = Vec<(Slot, Mark)>;
+
+/// Why a commit did not happen.
+pub(crate) enum Refused {
+    /// Somebody else changed what the transaction read or wrote.
+    Conflict(Conflict),
+    Error(Error),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Transaction {
+    pub(crate) fn new(base: Arc<Root>, tracked: bool) -> Self {
+        let time = AtomicU64::new(base.time);
+        Self { base, tracked, parts: Mutex::default(), time }
+    }
+
+    pub(crate) fn base(&self) -> &Arc<Root> {
+        &self.base
+    }
+
+    /// The time of a write: that of the clock, but never before the base snapshot or an earlier write.
+    pub(crate) fn now(&self, clock: u64) -> u64 {
+        self.time.fetch_max(clock, Ordering::Relaxed).max(clock)
+    }
+
+    /// The part in a bucket. O(buckets).
+    pub(crate) fn part<B: Bucket>(&self) -> Result<(Slot, Arc<Part<B>>), Error> {
+        let slot = self.base.find::<B>()?;
+        let mut parts = self.parts.lock();
+        let own = parts.iter().find(|part| part.slot() == slot);
+        if let Some(part) = own.and_then(|part| Arc::clone(part).as_any().downcast().ok()) {
+            return Ok((slot, part));
+        }
+        let part = Arc::new(Part::<B>::new(Arc::clone(&self.base), slot, self.tracked));
+        parts.push(Arc::clone(&part) as Arc<dyn AnyPart>);
+        Ok((slot, part))
+    }
+
+    /// Where the transaction stands, to come back to.
+    pub(crate) fn mark(&self) -> Marks {
+        self.parts.lock().iter().map(|part| (part.slot(), part.mark())).collect()
+    }
+
+    /// Takes back what was written since. What was read stays read: it may have decided what came after.
+    pub(crate) fn roll_back(&self, marks: &Marks) {
+        for part in self.parts.lock().iter() {
+            let mark = marks.iter().find(|(slot, _)| *slot == part.slot());
+            part.roll_back(mark.map_or(Mark::default(), |(_, mark)| *mark));
+        }
+    }
+}
+
+impl Engine {
+    /// Makes the writes of a transaction one commit, if nothing that it read has changed since its base snapshot. A
+    /// transaction that writes nothing has read one snapshot, and always succeeds: `None`.
+    ///
+    /// What was committed before this call is checked beside other writers, and only the rest in the turn. Each is
+    /// O(reads + changes since).
+    pub(crate) fn commit(
+        &self,
+        transaction: &Transaction,
+        lease: Option<&Lease<'_>>,
+    ) -> Result<Option<Arc<Commit>>, Refused> {
+        let parts = transaction.parts.lock().clone();
+        let Some(first) = parts.iter().find(|part| part.is_written()) else { return Ok(None) };
+        let bucket = first.bucket();
+        let check = |parts: &[Arc<dyn AnyPart>], old: &Arc<Root>, new: &Arc<Root>| {
+            if Arc::ptr_eq(old, new) {
+                return Ok(());
+            }
+            parts.iter().try_for_each(|part| part.check(old, new)).map_err(Refused::Conflict)
+        };
+        let checked = self.load_full();
+        super::catch(bucket, || check(&parts, &transaction.base, &checked))?;
+        let (_, commit) = self.submit(bucket, lease, move |work| {
+            check(&parts, &checked, work.base())?;
+            parts.iter().try_for_each(|part| part.apply(work)?.map_err(Refused::Conflict))
+        })?;
+        Ok(commit)
+    }
+}

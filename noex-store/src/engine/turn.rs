@@ -1,0 +1,313 @@
+//! The writer's turn: one thread at a time makes commits, its own and those that wait, and publishes them together.
+//!
+//! A thread that finds the turn taken leaves its write in a queue. Whoever has the turn makes those writes after its own, each
+//! as a commit with a version of its own, and publishes the last root: one atomic store, one round of waking. This is flat combining
+//! (Hendler, Incze, Shavit, Tzafrir, *Flat Combining and the Synchronization-Parallelism Tradeoff*, 2010), and what databases
+//! call a group commit.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{Commit, Engine, Root, Write};
+use crate::error::Error;
+use crate::sync::{Condvar, Mutex, MutexGuard};
+
+/// How many writes of others the holder of the turn makes at most before it lets go.
+const MAX_BATCH: usize = 64;
+
+/// What is made in one turn, and not yet published.
+pub(super) struct Batch<'e> {
+    engine: &'e Engine,
+    head: Arc<Root>,
+    commits: SmallVec<[Arc<Commit>; 1]>,
+    /// Roots between the published one and the head.
+    passed: SmallVec<[Arc<Root>; 1]>,
+}
+
+impl Engine {
+    /// Makes a write in the turn, then those that wait, publishes all, and lets go of the turn.
+    pub(super) fn lead<T>(
+        &self,
+        mut turn: MutexGuard<'_, Retired>,
+        own: impl FnOnce(&mut Batch<'_>) -> T,
+    ) -> T {
+        let head = self.load_full();
+        let mut batch = Batch { engine: self, head, commits: SmallVec::new(), passed: SmallVec::new() };
+        let value = own(&mut batch);
+        let mut made: SmallVec<[Arc<dyn RunOnce>; 4]> = SmallVec::new();
+        while made.len() < MAX_BATCH
+            && let Some(request) = self.queue.pop()
+        {
+            request.run(&mut batch);
+            made.push(request);
+        }
+        let unused = batch.publish(&mut turn);
+        drop(turn);
+        made.iter().for_each(|request| request.tell(Told::Done));
+        // Who came too late for this batch leads the next one.
+        if let Some(next) = self.queue.first() {
+            next.tell(Told::Lead);
+        }
+        // Frees the nodes that the commits replaced; others may write meanwhile.
+        drop(unused);
+        value
+    }
+}
+
+impl Batch<'_> {
+    /// Makes one write, all or nothing.
+    pub(super) fn run<T, E: From<Error>>(
+        &mut self,
+        bucket: &'static str,
+        write: impl FnOnce(&mut Write) -> Result<T, E>,
+    ) -> Result<(T, Option<Arc<Commit>>), E> {
+        if self.engine.is_stopped() {
+            return Err(Error::Stopped.into());
+        }
+        let now = self.engine.now().max(self.head.time);
+        let mut work = Write::new(Arc::clone(&self.head), now);
+        // The work is on copies: what is half done when the record's code panics goes with them.
+        let done = catch(bucket, || {
+            let value = write(&mut work)?;
+            Ok((value, work.finish()))
+        });
+        match done {
+            Ok((value, None)) => Ok((value, None)),
+            Ok((value, Some((root, commit)))) => {
+                let commit = Arc::new(commit);
+                self.commits.push(Arc::clone(&commit));
+                self.passed.push(std::mem::replace(&mut self.head, Arc::new(root)));
+                Ok((value, Some(commit)))
+            }
+            Err(error) => {
+                work.give_up();
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes the last root the current one. Returns what nobody needs any more.
+    fn publish(self, turn: &mut Retired) -> impl Drop + use<> {
+        let Self { engine, head, commits, passed } = self;
+        let mut unused: SmallVec<[Arc<Root>; 2]> = SmallVec::new();
+        if !commits.is_empty() {
+            // The log first: whoever sees the root can read how it came to be.
+            engine.log().append(commits);
+            let old = engine.root.swap(head);
+            unused.extend(passed.into_iter().skip(1));
+            turn.retire(old, &mut unused);
+        }
+        unused
+    }
+}
+
+/// Roots that were current a moment ago.
+///
+/// Whoever lets go of a root last frees what it alone still holds, which takes microseconds. That should not be a reader
+/// that happened to look when the root was replaced, so the writer holds it until the reader is done.
+#[derive(Default)]
+pub(super) struct Retired {
+    roots: VecDeque<Arc<Root>>,
+}
+
+impl Retired {
+    /// A root that is still used after so many commits belongs to a snapshot, and goes with it.
+    const KEPT: usize = 8;
+
+    /// Takes a root that was replaced, and gives back those that nobody uses any more.
+    fn retire(&mut self, root: Arc<Root>, unused: &mut SmallVec<[Arc<Root>; 2]>) {
+        self.roots.push_back(root);
+        if self.roots.len() > Self::KEPT {
+            unused.extend(self.roots.pop_front());
+        }
+        let mut at = 0;
+        while let Some(root) = self.roots.get(at) {
+            if Arc::strong_count(root) == 1 {
+                unused.extend(self.roots.remove(at));
+            } else {
+                at += 1;
+            }
+        }
+    }
+}
+
+/// The writes that wait for the turn, in the order in which they came.
+///
+/// Invariant: whoever lets go of the turn looks here afterwards. So a write that came while the turn was taken is either made by
+/// the holder, or its thread is told to lead; and one that came later finds the turn free.
+#[derive(Default)]
+pub(super) struct Queue {
+    requests: Mutex<VecDeque<Arc<dyn RunOnce>>>,
+}
+
+impl Queue {
+    pub(super) fn push(&self, request: Arc<dyn RunOnce>) {
+        self.requests.lock().push_back(request);
+    }
+
+    fn pop(&self) -> Option<Arc<dyn RunOnce>> {
+        self.requests.lock().pop_front()
+    }
+
+    fn first(&self) -> Option<Arc<dyn RunOnce>> {
+        self.requests.lock().front().cloned()
+    }
+}
+
+/// What a thread that waits for its write is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    Nothing,
+    /// The turn is free: take it.
+    Lead,
+    /// The write is made and published, or refused.
+    Done,
+}
+
+/// A write that another thread may make.
+pub(super) trait RunOnce: Send + Sync {
+    fn run(&self, batch: &mut Batch<'_>);
+    fn tell(&self, told: Told);
+}
+
+type Outcome<T, E> = Result<(T, Option<Arc<Commit>>), E>;
+
+/// A write, and then its outcome.
+pub(super) struct Request<T, E, F> {
+    bucket: &'static str,
+    write: Mutex<Option<F>>,
+    outcome: Mutex<Option<Outcome<T, E>>>,
+    told: Mutex<Told>,
+    news: Condvar,
+}
+
+impl<T, E, F> Request<T, E, F> {
+    pub(super) fn new(bucket: &'static str, write: F) -> Self {
+        Self {
+            bucket,
+            write: Mutex::new(Some(write)),
+            outcome: Mutex::new(None),
+            told: Mutex::new(Told::Nothing),
+            news: Condvar::new(),
+        }
+    }
+
+    /// Waits until there is an outcome, or the thread is to lead.
+    pub(super) fn wait(&self) -> Option<Outcome<T, E>> {
+        let mut told = self.told.lock();
+        while *told == Told::Nothing {
+            self.news.wait(&mut told);
+        }
+        match *told {
+            Told::Done => self.outcome.lock().take(),
+            _ => {
+                *told = Told::Nothing;
+                None
+            }
+        }
+    }
+}
+
+impl<T, E, F> RunOnce for Request<T, E, F>
+where
+    T: Send,
+    E: From<Error> + Send,
+    F: FnOnce(&mut Write) -> Result<T, E> + Send,
+{
+    fn run(&self, batch: &mut Batch<'_>) {
+        if let Some(write) = self.write.lock().take() {
+            let outcome = batch.run(self.bucket, write);
+            *self.outcome.lock() = Some(outcome);
+        }
+    }
+
+    fn tell(&self, now: Told) {
+        let mut told = self.told.lock();
+        if *told != Told::Done {
+            *told = now;
+        }
+        drop(told);
+        self.news.notify_one();
+    }
+}
+
+/// Runs code of the user, and turns its panic into an error.
+pub(crate) fn catch<T, E: From<Error>>(
+    bucket: &'static str,
+    run: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    // What the panic leaves half done is dropped with the closure; nothing of it is shared.
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        Err(Error::Panicked { bucket, message: panic_message(panic.as_ref()) }.into())
+    })
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
+crate::sync::thread_local! {
+    /// Whether this thread is in the turn of a store, or waits for it.
+    static IN_TURN: Cell<bool> = const { Cell::new(false) };
+    /// The stores whose transactions' closures this thread is in.
+    static IN_TRANSACTION: RefCell<SmallVec<[usize; 2]>> = RefCell::new(SmallVec::new());
+}
+
+/// What this thread is in the middle of, so that a write which would have to wait for itself, or would not belong to the
+/// transaction around it, is refused.
+pub(crate) enum Running {
+    /// A write, to whatever store: two threads that wrote to two stores crosswise would wait for each other.
+    Turn,
+    /// The closure of a transaction of a store.
+    Transaction(usize),
+}
+
+impl Running {
+    pub(super) fn enter_turn(engine: &Engine, bucket: &'static str) -> Result<Self, Error> {
+        if Self::in_transaction(engine) {
+            return Err(Error::NestedWrite { bucket });
+        }
+        if IN_TURN.with(|own| own.replace(true)) {
+            return Err(Error::NestedWrite { bucket });
+        }
+        Ok(Self::Turn)
+    }
+
+    pub(crate) fn enter_transaction(engine: &Engine) -> Self {
+        let id = std::ptr::from_ref(engine).addr();
+        IN_TRANSACTION.with(|own| own.borrow_mut().push(id));
+        Self::Transaction(id)
+    }
+
+    pub(super) fn in_turn() -> bool {
+        IN_TURN.with(Cell::get)
+    }
+
+    pub(crate) fn in_transaction(engine: &Engine) -> bool {
+        let id = std::ptr::from_ref(engine).addr();
+        IN_TRANSACTION.with(|own| own.borrow().contains(&id))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        match self {
+            Self::Turn => IN_TURN.with(|own| own.set(false)),
+            Self::Transaction(id) => IN_TRANSACTION.with(|own| {
+                let mut own = own.borrow_mut();
+                if let Some(at) = own.iter().rposition(|other| other == id) {
+                    own.remove(at);
+                }
+            }),
+        }
+    }
+}

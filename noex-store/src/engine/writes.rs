@@ -1,0 +1,345 @@
+//! What a transaction means to write to a bucket: for each key that it touched, the record before and after.
+//!
+//! Only the outcome counts: a record that was inserted and deleted again is nothing, and one that was written ten times is one
+//! change. The order is that of the calls.
+
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+
+use super::reads::Touch;
+use super::{Change, RowId, Table};
+use crate::bucket::Bucket;
+use crate::bucket::convert::UniqueKey;
+use crate::bucket::definition::UniqueRule;
+use crate::bucket::record::{Meta, Record};
+use crate::error::Error;
+
+/// A change that is worked out on whatever the record is when the transaction commits.
+pub(crate) type Step<B> = Arc<dyn Fn(&mut B) -> Result<(), Error> + Send + Sync>;
+
+/// The writes of a transaction to one bucket.
+pub(crate) struct WriteSet<B: Bucket> {
+    entries: Vec<Entry<B>>,
+    by_key: HashTable<usize>,
+    /// For each unique field, where its values have been written. Entries may be out of date; the records say.
+    uniques: Vec<HashTable<(u64, usize)>>,
+    undo: Vec<(usize, State<B>)>,
+    /// The entries whose record in the view is not the latest.
+    stale: Vec<usize>,
+    /// The row that the next inserted record gets.
+    next: RowId,
+    order: u64,
+}
+
+struct Entry<B: Bucket> {
+    hash: u64,
+    key: B::Key,
+    /// The record in the base snapshot.
+    base: Option<Record<B>>,
+    state: State<B>,
+    /// The record in the view.
+    shown: Option<Record<B>>,
+}
+
+/// What becomes of a key.
+struct State<B> {
+    new: Option<Record<B>>,
+    /// Whether the record was deleted, and another inserted for its key.
+    again: bool,
+    /// The place of the change among all.
+    order: u64,
+    /// Set while the record was only changed in ways that need not know it.
+    steps: Vec<Step<B>>,
+}
+
+impl<B> Clone for State<B> {
+    fn clone(&self) -> Self {
+        Self { new: self.new.clone(), again: self.again, order: self.order, steps: self.steps.clone() }
+    }
+}
+
+/// A place in the history of a write set, to go back to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Mark(usize);
+
+impl<B: Bucket> WriteSet<B> {
+    pub(crate) fn new(next: RowId) -> Self {
+        Self {
+            entries: Vec::new(),
+            by_key: HashTable::new(),
+            uniques: Vec::new(),
+            undo: Vec::new(),
+            stale: Vec::new(),
+            next,
+            order: 0,
+        }
+    }
+
+    /// The number of an entry. Expected O(1).
+    pub(crate) fn find<Q: UniqueKey<B::Key> + ?Sized>(&self, hash: u64, key: &Q) -> Option<usize> {
+        let is_it = |at: &usize| self.entries.get(*at).is_some_and(|entry| key.matches(&entry.key));
+        self.by_key.find(hash, is_it).copied()
+    }
+
+    /// The record of an entry as the transaction sees it.
+    pub(crate) fn current(&self, at: usize) -> Option<&Record<B>> {
+        self.entries.get(at)?.state.new.as_ref()
+    }
+
+    /// Whether the record may be another one when the transaction commits.
+    pub(crate) fn is_blind(&self, at: usize) -> bool {
+        self.entries.get(at).is_some_and(|entry| !entry.state.steps.is_empty())
+    }
+
+    /// Whether anything would be changed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.iter().all(Entry::is_nothing)
+    }
+
+    /// Finds or makes the entry of a key.
+    fn entry(&mut self, hash: u64, key: &B::Key, base: Option<&Record<B>>) -> usize {
+        if let Some(at) = self.find(hash, key) {
+            return at;
+        }
+        let at = self.entries.len();
+        let state = State { new: base.cloned(), again: false, order: self.order, steps: Vec::new() };
+        self.entries.push(Entry { hash, key: key.clone(), base: base.cloned(), state, shown: base.cloned() });
+        let Self { by_key, entries, .. } = self;
+        by_key.insert_unique(hash, at, |at| entries[*at].hash);
+        at
+    }
+
+    fn set(&mut self, at: usize, table: &Table<B>, change: impl FnOnce(&mut State<B>)) {
+        self.order += 1;
+        let before = self.entries[at].state.clone();
+        change(&mut self.entries[at].state);
+        self.undo.push((at, before));
+        self.stale.push(at);
+        self.link_uniques(at, table);
+    }
+
+    fn link_uniques(&mut self, at: usize, table: &Table<B>) {
+        let shared = table.shared();
+        let Some(new) = &self.entries[at].state.new else { return };
+        self.uniques.resize_with(shared.definition.uniques.len(), HashTable::new);
+        for (unique, written) in shared.definition.uniques.iter().zip(&mut self.uniques) {
+            if let Some(hash) = unique.hash(new.value(), &shared.hash)
+                && written.find(hash, |(other, owner)| *other == hash && *owner == at).is_none()
+            {
+                written.insert_unique(hash, (hash, at), |(hash, _)| *hash);
+            }
+        }
+    }
+
+    /// The record with another value that this one would have to share a unique value with, `own` aside.
+    pub(crate) fn has_unique(
+        &self,
+        number: usize,
+        unique: &dyn UniqueRule<B>,
+        hash: u64,
+        value: &B,
+        own: Option<usize>,
+    ) -> bool {
+        self.uniques.get(number).is_some_and(|written| {
+            let taken = written.find(hash, |(other, at)| {
+                *other == hash
+                    && Some(*at) != own
+                    && self.current(*at).is_some_and(|record| unique.same(record.value(), value))
+            });
+            taken.is_some()
+        })
+    }
+
+    /// Puts a new record in the place of none. The base record is the one that the key had before the transaction.
+    pub(crate) fn insert(
+        &mut self,
+        hash: u64,
+        value: B,
+        base: Option<&Record<B>>,
+        table: &Table<B>,
+        now: u64,
+    ) -> Record<B> {
+        let at = self.entry(hash, value.key(), base);
+        let expires_at = table.shared().expiry(now);
+        let row = match &self.entries[at].base {
+            Some(base) => base.meta().row,
+            None => {
+                let row = self.next;
+                self.next = RowId(row.0 + 1);
+                row
+            }
+        };
+        let version = self.entries[at].version();
+        let record = Record::new(value, Meta { row, version, created_at: now, updated_at: now, expires_at });
+        let (new, order, again) = (record.clone(), self.order, self.entries[at].base.is_some());
+        self.set(at, table, |state| *state = State { new: Some(new), again, order, steps: Vec::new() });
+        record
+    }
+
+    /// Puts another value in the place of a record. With a step, what is given is what it makes of the record that the
+    /// transaction sees.
+    pub(crate) fn replace(
+        &mut self,
+        hash: u64,
+        old: &Record<B>,
+        value: B,
+        step: Option<Step<B>>,
+        table: &Table<B>,
+        now: u64,
+    ) -> Record<B> {
+        let at = self.entry(hash, old.key(), Some(old));
+        let meta = Meta { version: self.entries[at].version(), updated_at: now, ..*old.meta() };
+        let record = Record::new(value, meta);
+        let new = record.clone();
+        // Steps stand for the outcome only where nothing but steps has been done.
+        let only_steps = self.entries[at].is_nothing() || self.is_blind(at);
+        self.set(at, table, |state| {
+            match step {
+                Some(step) if only_steps => state.steps.push(step),
+                _ => state.steps.clear(),
+            }
+            state.new = Some(new);
+        });
+        record
+    }
+
+    /// Takes a record away.
+    pub(crate) fn remove(&mut self, hash: u64, old: &Record<B>, table: &Table<B>) {
+        let at = self.entry(hash, old.key(), Some(old));
+        self.set(at, table, |state| {
+            state.new = None;
+            state.steps.clear();
+        });
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.undo.len())
+    }
+
+    /// Takes back what was done since. Then a new view is needed: rows cannot come back in an old one.
+    pub(crate) fn roll_back(&mut self, to: Mark) {
+        while self.undo.len() > to.0
+            && let Some((at, before)) = self.undo.pop()
+        {
+            self.entries[at].state = before;
+        }
+        self.stale = (0..self.entries.len()).collect();
+        for entry in &mut self.entries {
+            entry.shown = entry.base.clone();
+        }
+    }
+
+    /// Whether the view is behind.
+    pub(crate) fn is_stale(&self) -> bool {
+        !self.stale.is_empty()
+    }
+
+    /// The keys that are changed without having been read.
+    pub(crate) fn blind_keys(&self) -> impl Iterator<Item = u64> {
+        self.entries.iter().filter(|entry| !entry.state.steps.is_empty()).map(|entry| entry.hash)
+    }
+
+    /// Brings the view up to date.
+    pub(crate) fn show(&mut self, view: &mut Table<B>) {
+        let mut stale = std::mem::take(&mut self.stale);
+        stale.sort_unstable();
+        stale.dedup();
+        let mut changes = Vec::with_capacity(stale.len());
+        for at in stale {
+            let entry = &mut self.entries[at];
+            let new = entry.state.new.clone();
+            match (entry.shown.take(), &new) {
+                (Some(old), Some(new)) if old.meta().row == new.meta().row => {
+                    changes.push(Change::Updated { old, new: new.clone() });
+                }
+                (old, new) => {
+                    changes.extend(old.map(Change::Deleted));
+                    changes.extend(new.clone().map(Change::Inserted));
+                }
+            }
+            entry.shown = new;
+        }
+        // Rows are given in the order of the inserts, and entries stand in the order in which their keys were first touched.
+        changes.sort_by_key(|change| match change {
+            Change::Inserted(new) => new.meta().row,
+            _ => RowId(0),
+        });
+        // What is in the write set has been checked; without a check nothing fails.
+        let _ = view.apply(&changes, false);
+    }
+
+    /// The changes that make of `table`, the newest version of the bucket, what the transaction wants, in the order of the
+    /// calls; or the record that somebody else has changed. `unchanged`: the table is the one of the base snapshot.
+    pub(crate) fn into_changes(
+        mut self,
+        table: &Table<B>,
+        unchanged: bool,
+        now: u64,
+        check: &dyn Fn(&B) -> Result<(), Error>,
+    ) -> Result<Vec<Change<B>>, Touch> {
+        self.entries.retain(|entry| !entry.is_nothing());
+        self.entries.sort_by_key(|entry| entry.state.order);
+        let mut next = table.rows().next();
+        let mut changes = Vec::with_capacity(self.entries.len());
+        for Entry { hash, key, base, state, shown, .. } in self.entries {
+            drop(shown);
+            let touch = || Touch { key: format!("{key:?}"), field: None };
+            let current = if unchanged { base.as_ref() } else { table.get_hashed(hash, &key) };
+            let same = match (&base, current) {
+                (Some(base), Some(current)) => Record::same(base, current),
+                (base, current) => base.is_none() && current.is_none(),
+            };
+            if !same && (state.steps.is_empty() || current.is_none()) {
+                return Err(touch());
+            }
+            let Some(new) = state.new else {
+                changes.extend(current.cloned().map(Change::Deleted));
+                continue;
+            };
+            let Some(old) = current.cloned() else {
+                let meta = Meta {
+                    row: next,
+                    version: 1,
+                    created_at: now,
+                    updated_at: now,
+                    expires_at: table.shared().expiry(now),
+                };
+                next = RowId(next.0 + 1);
+                changes.push(Change::Inserted(new.with_meta(meta)));
+                continue;
+            };
+            let mut meta = Meta { version: old.version() + 1, updated_at: now, ..*old.meta() };
+            if state.again {
+                meta.created_at = now;
+                meta.expires_at = table.shared().expiry(now);
+            }
+            let new = if same {
+                new.with_meta(meta)
+            } else {
+                let mut value = old.value().clone();
+                let done =
+                    state.steps.iter().try_for_each(|step| step(&mut value)).and_then(|()| check(&value));
+                // Where it cannot be done any more, the transaction must hear it from the call that does it.
+                done.map_err(|_| touch())?;
+                Record::new(value, meta)
+            };
+            changes.push(Change::Updated { old, new });
+        }
+        Ok(changes)
+    }
+}
+
+impl<B: Bucket> Entry<B> {
+    /// The version of the record that the transaction leaves.
+    fn version(&self) -> u64 {
+        self.base.as_ref().map_or(1, |base| base.version() + 1)
+    }
+
+    fn is_nothing(&self) -> bool {
+        match (&self.base, &self.state.new) {
+            (Some(base), Some(new)) => Record::same(base, new),
+            (base, new) => base.is_none() && new.is_none(),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Questions as reads: what a change of a record must do to change the answer.
+
+use std::cmp::Ordering;
+use std::ops::{Bound, ControlFlow};
+
+use smallvec::SmallVec;
+
+use super::Filter;
+use super::execute::{Position, compare_place, unordered};
+use super::order::OrderKey;
+use super::plan::Query;
+use crate::bucket::Bucket;
+use crate::bucket::record::Record;
+use crate::engine::{KeyPoint, KeyRange, OrderedIndex, OwnedValue, RowId, Table, Watch};
+
+/// Whether two records count alike.
+pub(crate) type Same<B> = Box<dyn Fn(&B, &B) -> bool + Send + Sync>;
+
+/// What of the records that pass was taken into the answer.
+pub(crate) enum Taken<B> {
+    /// Which ones they are: counts, existence.
+    Members,
+    /// Values of which this says whether they are the same: sums and other aggregates.
+    Values(Same<B>),
+    /// The records.
+    Records,
+}
+
+/// The stretch of the ordered result that was looked at.
+pub(crate) struct Window<B> {
+    pub(crate) order: Vec<OrderKey<B>>,
+    /// Nothing up to and with this place.
+    pub(crate) after: Option<Position>,
+    /// Nothing beyond this place, which is part of it; `None` if the result ended before the question's limit.
+    pub(crate) last: Option<Position>,
+}
+
+/// A question that was asked.
+pub(crate) struct FilterWatch<B: Bucket> {
+    pub(crate) filter: Filter<B>,
+    pub(crate) taken: Taken<B>,
+    pub(crate) window: Option<Window<B>>,
+}
+
+impl<B: Bucket> Window<B> {
+    fn holds(&self, record: &Record<B>) -> bool {
+        let against = |place: &Position| compare_place(&self.order, record, place);
+        self.after.as_ref().is_none_or(|after| against(after) == Ordering::Greater)
+            && self.last.as_ref().is_none_or(|last| against(last) != Ordering::Greater)
+    }
+
+    /// Takes account of rows from `own` on that a transaction gave itself: those of others will come before them.
+    pub(crate) fn unsettle(&mut self, own: RowId) {
+        if let Some(after) = &mut self.after
+            && after.row >= own
+        {
+            after.row = RowId(own.0.saturating_sub(1));
+        }
+        if let Some(last) = &mut self.last
+            && last.row >= own
+        {
+            last.row = RowId(u64::MAX);
+        }
+    }
+}
+
+impl<B: Bucket> FilterWatch<B> {
+    fn holds(&self, record: &Record<B>) -> bool {
+        self.filter.matches(record.value()) && self.window.as_ref().is_none_or(|window| window.holds(record))
+    }
+}
+
+impl<B: Bucket> Watch<B> for FilterWatch<B> {
+    fn touched(&self, old: Option<&Record<B>>, new: Option<&Record<B>>) -> bool {
+        let of = |record: Option<&Record<B>>| record.is_some_and(|record| self.holds(record));
+        match (of(old), of(new)) {
+            (false, false) => false,
+            (true, true) => match (&self.taken, old, new) {
+                (Taken::Members, ..) => false,
+                (Taken::Values(same), Some(old), Some(new)) => !same(old.value(), new.value()),
+                _ => true,
+            },
+            _ => true,
+        }
+    }
+
+    fn find(&self, table: &Table<B>, visit: &mut dyn FnMut(&Record<B>) -> ControlFlow<()>) {
+        let query = Query { filter: &self.filter.node, order: &[], limit: None, offset: 0 };
+        unordered(table, &query, visit);
+    }
+
+    fn field(&self) -> Option<u16> {
+        self.filter.node.first_field()
+    }
+}
+
+/// A look-up in an ordered index.
+pub(crate) struct IndexWatch<B: Bucket> {
+    number: usize,
+    /// Empty, and of the right types to compare with.
+    index: Box<dyn OrderedIndex<B>>,
+    prefix: SmallVec<[OwnedPoint; 1]>,
+    start: Bound<OwnedPoint>,
+    end: Bound<OwnedPoint>,
+}
+
+/// A [`KeyPoint`] that owns its value.
+type OwnedPoint = Option<OwnedValue>;
+
+fn point(owned: &OwnedPoint) -> KeyPoint<'_> {
+    match owned {
+        None => KeyPoint::Absent,
+        Some(value) => KeyPoint::Value(value.as_ref()),
+    }
+}
+
+impl<B: Bucket> IndexWatch<B> {
+    /// `None` if there is no such index.
+    pub(crate) fn new(number: usize, prefix: &[KeyPoint<'_>], range: KeyRange<'_>) -> Option<Self> {
+        let index = B::definition().indexes.get(number)?();
+        let own = |part: usize, at: KeyPoint<'_>| match at {
+            KeyPoint::Absent => None,
+            KeyPoint::Value(value) => index.own(part, value),
+        };
+        let next = prefix.len();
+        Some(Self {
+            number,
+            prefix: prefix.iter().enumerate().map(|(part, at)| own(part, *at)).collect(),
+            start: range.start.map(|at| own(next, at)),
+            end: range.end.map(|at| own(next, at)),
+            index,
+        })
+    }
+
+    fn prefix(&self) -> SmallVec<[KeyPoint<'_>; 6]> {
+        self.prefix.iter().map(point).collect()
+    }
+
+    fn range(&self) -> KeyRange<'_> {
+        KeyRange { start: self.start.as_ref().map(point), end: self.end.as_ref().map(point) }
+    }
+}
+
+impl<B: Bucket> Watch<B> for IndexWatch<B> {
+    fn touched(&self, old: Option<&Record<B>>, new: Option<&Record<B>>) -> bool {
+        let (prefix, range) = (self.prefix(), self.range());
+        [old, new].into_iter().flatten().any(|record| self.index.holds(record.value(), &prefix, range))
+    }
+
+    fn find(&self, table: &Table<B>, visit: &mut dyn FnMut(&Record<B>) -> ControlFlow<()>) {
+        let Some(index) = table.index(self.number) else { return };
+        let ranks = index.ranks(&self.prefix(), self.range());
+        let _ = index.visit(ranks, &mut |row| match table.rows().get(row) {
+            Some(record) => visit(record),
+            None => ControlFlow::Continue(()),
+        });
+    }
+
+    fn field(&self) -> Option<u16> {
+        B::schema().indexes.get(self.number)?.fields.first().copied()
+    }
+}

@@ -1,0 +1,265 @@
+//! A bucket in a transaction: its reads, and its writes.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::Transaction;
+use crate::bucket::convert::UniqueKey;
+use crate::bucket::increments::Outcome as _;
+use crate::bucket::record::Record;
+use crate::bucket::{Bucket, Insertable, Patch};
+use crate::engine::{Part, Seen, Slot, Step, catch};
+use crate::error::Error;
+use crate::filter::Filter;
+use crate::schema::generate::Fill;
+use crate::store::Reader;
+use crate::store::write::{build, changed, in_batch, not_found, patched};
+
+/// A bucket as a transaction sees it: made by [`Transaction::bucket`]. Derefs to all that can be asked, the bucket's own index
+/// accessors and [`Reader`], where the transaction's own writes are seen.
+///
+/// Each write is validated, and is all or nothing; a failed one leaves the transaction as it was, to go on or to be given
+/// up. Keys and unique values are checked against what the transaction sees; that nobody else takes them before the commit is
+/// checked there.
+pub struct TransactionBucket<'tx, B: Bucket> {
+    transaction: &'tx Transaction,
+    part: Arc<Part<B>>,
+    reads: B::Reads,
+}
+
+impl<B: Bucket> Clone for TransactionBucket<'_, B> {
+    fn clone(&self) -> Self {
+        Self { transaction: self.transaction, part: Arc::clone(&self.part), reads: self.reads.clone() }
+    }
+}
+
+impl<B: Bucket> fmt::Debug for TransactionBucket<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TransactionBucket").field("bucket", &B::NAME).finish_non_exhaustive()
+    }
+}
+
+impl<B: Bucket> Deref for TransactionBucket<'_, B> {
+    type Target = B::Reads;
+
+    fn deref(&self) -> &B::Reads {
+        &self.reads
+    }
+}
+
+impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
+    pub(super) fn new(transaction: &'tx Transaction, part: Arc<Part<B>>, slot: Slot) -> Self {
+        let reads = B::Reads::from(Reader::of_transaction(Arc::clone(&part), slot));
+        Self { transaction, part, reads }
+    }
+
+    fn reader(&self) -> &Reader<B> {
+        &self.reads
+    }
+
+    fn now(&self) -> u64 {
+        self.transaction.now()
+    }
+
+    /// Runs writes that are made together or not at all.
+    fn together<T>(&self, writes: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        self.transaction.savepoint(|_| catch(B::NAME, writes))
+    }
+
+    fn with_fill<T>(&self, build: impl FnOnce(&mut Fill<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let shared = self.part.shared()?;
+        build(&mut Fill::new(B::schema(), &shared.counters, self.now()))
+    }
+
+    fn require_for_write<Q: UniqueKey<B::Key> + ?Sized>(
+        &self,
+        key: &Q,
+        seen: Seen,
+    ) -> Result<Record<B>, Error> {
+        self.part.get(key, seen).ok_or_else(|| not_found::<B, _>(key))
+    }
+
+    /// Inserts a record: a complete draft, or a whole value. O(log n), and O(unique fields).
+    ///
+    /// # Errors
+    /// [`Error::Validation`] with all issues, [`Error::DuplicateKey`], [`Error::UniqueConstraint`],
+    /// [`Error::AutoIncrementExhausted`], [`Error::Panicked`].
+    pub fn insert(&self, value: impl Insertable<B>) -> Result<Record<B>, Error> {
+        catch(B::NAME, || {
+            let value = self.with_fill(|fill| build(value, fill))?;
+            self.part.insert(value, self.now())
+        })
+    }
+
+    /// Inserts records, all or none.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert), in an [`Error::Batch`] that tells the row.
+    pub fn insert_many<I: Insertable<B>>(
+        &self,
+        values: impl IntoIterator<Item = I>,
+    ) -> Result<Vec<Record<B>>, Error> {
+        self.together(|| {
+            let values = self.with_fill(|fill| {
+                let built = values.into_iter().enumerate();
+                let built =
+                    built.map(|(row, value)| build(value, fill).map_err(|error| in_batch(row, error)));
+                built.collect::<Result<Vec<_>, Error>>()
+            })?;
+            let now = self.now();
+            let insert = |(row, value)| self.part.insert(value, now).map_err(|error| in_batch(row, error));
+            values.into_iter().enumerate().map(insert).collect()
+        })
+    }
+
+    /// Inserts a record, or puts it in the place of the one with its key: as a whole, with defaults and generated fields anew.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert), but for the duplicate key.
+    pub fn upsert(&self, value: impl Insertable<B>) -> Result<Record<B>, Error> {
+        catch(B::NAME, || {
+            let value = self.with_fill(|fill| build(value, fill))?;
+            // A number that was drawn is nobody's key: to find somebody there would be an accident.
+            let old = if value.drew_key() { None } else { self.part.get(value.value.key(), Seen::Whole) };
+            match old {
+                Some(old) => self.part.replace(&old, value.value, None, self.now()),
+                None => self.part.insert(value, self.now()),
+            }
+        })
+    }
+
+    /// Changes some fields of a record.
+    ///
+    /// Gives the record, which counts as read. A patch with increments ([`Patch::add`]) gives `()` instead: it is applied to
+    /// whatever the record is when the transaction commits, and so does not conflict with other writes to the record, only with
+    /// its deletion. Asking for the record afterwards is a read like any other.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Validation`] with all issues, [`Error::UniqueConstraint`], [`Error::Panicked`].
+    pub fn update<Q, P>(&self, key: &Q, patch: P) -> Result<P::Outcome, Error>
+    where
+        Q: UniqueKey<B::Key> + ?Sized,
+        P: Patch<B> + Send + Sync + 'static,
+    {
+        catch(B::NAME, || {
+            let seen = if P::Outcome::BLIND { Seen::Presence } else { Seen::Whole };
+            let old = self.require_for_write(key, seen)?;
+            if patch.is_empty() {
+                return Ok(P::Outcome::of(old));
+            }
+            let new = patched(&old, &patch)?;
+            let step = P::Outcome::BLIND.then(|| {
+                let step: Step<B> = Arc::new(move |value: &mut B| patch.apply(value));
+                step
+            });
+            self.part.replace(&old, new, step, self.now()).map(P::Outcome::of)
+        })
+    }
+
+    /// Changes a record in a closure, and validates it again. The closure gets a copy, and runs once.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update), and [`Error::KeyChanged`] if the closure gives the record another key.
+    pub fn modify<Q: UniqueKey<B::Key> + ?Sized>(
+        &self,
+        key: &Q,
+        change: impl FnOnce(&mut B),
+    ) -> Result<Record<B>, Error> {
+        catch(B::NAME, || {
+            let old = self.require_for_write(key, Seen::Whole)?;
+            let mut change = Some(change);
+            let new = changed(&old, &mut |value| {
+                if let Some(change) = change.take() {
+                    change(value);
+                }
+                Ok(())
+            })?;
+            self.part.replace(&old, new, None, self.now())
+        })
+    }
+
+    /// Changes several records, all or none. A key that comes again gets both patches.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update), in an [`Error::Batch`] that tells the row.
+    pub fn update_many<Q: UniqueKey<B::Key>, P: Patch<B>>(
+        &self,
+        changes: impl IntoIterator<Item = (Q, P)>,
+    ) -> Result<Vec<Record<B>>, Error> {
+        self.together(|| {
+            let one = |(row, (key, patch)): (usize, (Q, P))| {
+                let done = self.require_for_write(&key, Seen::Whole).and_then(|old| self.patch(&old, &patch));
+                done.map_err(|error| in_batch(row, error))
+            };
+            let records = changes.into_iter().enumerate().map(one).collect::<Result<Vec<_>, Error>>()?;
+            // A record that was changed twice is given as it is in the end.
+            Ok(records.iter().filter_map(|record| self.part.get(record.key(), Seen::Whole)).collect())
+        })
+    }
+
+    /// Changes every record that passes a filter, all or none; returns how many.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update), for the first record that cannot be changed so.
+    pub fn update_where(&self, filter: Filter<B>, patch: impl Patch<B>) -> Result<usize, Error> {
+        self.together(|| {
+            let found = self.reader().filter(filter).collect();
+            found.iter().try_for_each(|old| self.patch(old, &patch).map(drop))?;
+            Ok(found.len())
+        })
+    }
+
+    fn patch(&self, old: &Record<B>, patch: &impl Patch<B>) -> Result<Record<B>, Error> {
+        if patch.is_empty() {
+            return Ok(old.clone());
+        }
+        self.part.replace(old, patched(old, patch)?, None, self.now())
+    }
+
+    /// Removes a record, and returns it; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Panicked`].
+    pub fn delete<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Result<Option<Record<B>>, Error> {
+        catch(B::NAME, || {
+            let found = self.part.get(key, Seen::Whole);
+            found.iter().try_for_each(|record| self.part.remove(record))?;
+            Ok(found)
+        })
+    }
+
+    /// Removes several records, and returns those that were there.
+    ///
+    /// # Errors
+    /// As [`delete`](Self::delete).
+    pub fn delete_many<Q: UniqueKey<B::Key>>(
+        &self,
+        keys: impl IntoIterator<Item = Q>,
+    ) -> Result<Vec<Record<B>>, Error> {
+        self.together(|| {
+            let found = keys.into_iter().filter_map(|key| self.delete(&key).transpose());
+            found.collect()
+        })
+    }
+
+    /// Removes every record that passes a filter, and returns them.
+    ///
+    /// # Errors
+    /// As [`delete`](Self::delete).
+    pub fn delete_where(&self, filter: Filter<B>) -> Result<Vec<Record<B>>, Error> {
+        self.together(|| {
+            let found = self.reader().filter(filter).collect();
+            found.iter().try_for_each(|record| self.part.remove(record))?;
+            Ok(found)
+        })
+    }
+
+    /// Removes all records, and returns how many there were. Automatic numbers go on. O(n log n).
+    ///
+    /// # Errors
+    /// As [`delete`](Self::delete).
+    pub fn clear(&self) -> Result<usize, Error> {
+        self.delete_where(Filter::all()).map(|found| found.len())
+    }
+}

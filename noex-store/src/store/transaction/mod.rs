@@ -1,0 +1,202 @@
+//! Transactions: reads and writes of many buckets that are one commit, or nothing.
+
+mod bucket;
+mod options;
+mod run;
+
+pub use bucket::TransactionBucket;
+pub use options::{Isolation, TxOptions};
+pub(super) use run::{run, run_async};
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::bucket::Bucket;
+use crate::engine::{self, Commit, Engine, Lease, Refused, Version};
+use crate::error::Error;
+
+/// A transaction: all that it reads is one snapshot with its own writes laid over, and all that it writes is one commit.
+///
+/// [`Store::transaction`](crate::Store::transaction) hands one to a closure, commits it, and repeats the closure when another
+/// writer was faster. [`Store::begin`](crate::Store::begin) gives one to be committed by hand. Dropping it without
+/// [`commit`](Self::commit) leaves nothing behind. It is `Send + Sync`, and may be held over an `await`.
+///
+/// # What it promises
+///
+/// | | [`Serializable`](Isolation::Serializable) (default) | [`Snapshot`](Isolation::Snapshot) |
+/// | --- | --- | --- |
+/// | dirty write (G0), aborted, intermediate or circular read (G1a, G1b, G1c) | no | no |
+/// | observed transaction vanishes (OTV), predicate-many-preceders (PMP) | no | no |
+/// | lost update (P4), read skew (G-single) | no | no |
+/// | write skew over records (G2-item) or conditions (G2), phantoms | **no** | possible |
+/// | unique values, primary keys | hold | hold |
+/// | a transaction that only reads | never conflicts | never conflicts |
+///
+/// Serializable means: the outcome is one that the transactions could have had one after the other, in the order of their commits (strict
+/// serializability, since a transaction also sees all that was committed before it began). Whatever it read is checked when it
+/// commits, also what it did not find: a key, a range of an index, a condition, the end of a page. The names are those of Adya,
+/// *Weak Consistency* (1999), and of the isolation tests that are run against most databases.
+///
+/// # Rules
+///
+/// - A record has one change in a commit, whatever was done to it: its version grows by one, and inserting and deleting it
+///   is nothing at all. Deleting it and inserting its key again replaces it.
+/// - Generated values never repeat; those of a transaction that failed are gaps.
+/// - Records that a transaction gives for its own writes are provisional: their times are those of the call, and become those of
+///   the commit. A [`Cursor`](crate::Cursor) after such a record is good only inside of the transaction.
+/// - What a handle of the store reads inside of a transaction is the latest commit: no part of the snapshot, and not checked. A handle's
+///   write inside of the closure is [`Error::NestedWrite`].
+pub struct Transaction {
+    engine: Arc<Engine>,
+    inner: engine::Transaction,
+}
+
+/// What became of a transaction.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CommitInfo {
+    /// The number of the commit; of the snapshot, if the transaction changed nothing.
+    pub version: Version,
+    /// When it was made, in milliseconds since 1970-01-01 UTC.
+    pub time: u64,
+    /// The commit itself; `None` if the transaction changed nothing.
+    pub commit: Option<Arc<Commit>>,
+}
+
+impl Transaction {
+    pub(crate) fn new(engine: Arc<Engine>, isolation: Isolation) -> Self {
+        let inner = engine::Transaction::new(engine.load_full(), isolation == Isolation::Serializable);
+        Self { engine, inner }
+    }
+
+    /// The bucket as this transaction sees it: all that can be asked of a bucket, and its writes. O(buckets).
+    ///
+    /// # Errors
+    /// [`Error::BucketNotDefined`] if there was none of this name when the transaction began, [`Error::SchemaMismatch`]
+    /// if it held another type.
+    pub fn bucket<B: Bucket>(&self) -> Result<TransactionBucket<'_, B>, Error> {
+        let (slot, part) = self.inner.part::<B>()?;
+        Ok(TransactionBucket::new(self, part, slot))
+    }
+
+    /// The number of the commit that the transaction sees.
+    pub fn base_version(&self) -> Version {
+        self.inner.base().version
+    }
+
+    /// Runs a part of the transaction that can fail alone: if the closure fails or panics, its writes are taken back, and those
+    /// made before it stay. What it read stays read, since it may have decided what came after. Savepoints can be nested.
+    /// O(writes) to take back.
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<Note>().start().await?;
+    /// store.transaction(|tx| {
+    ///     let notes = tx.bucket::<Note>()?;
+    ///     notes.insert(Note { id: 1 })?;
+    ///     let tried = tx.savepoint(|_| {
+    ///         notes.insert(Note { id: 2 })?;
+    ///         notes.insert(Note { id: 1 }) // is there already
+    ///     });
+    ///     assert!(tried.is_err());
+    ///     assert_eq!(notes.count(), 1);
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the closure.
+    pub fn savepoint<T, E>(&self, part: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, E> {
+        let savepoint = Savepoint::new(&self.inner);
+        let done = part(self)?;
+        savepoint.release();
+        Ok(done)
+    }
+
+    /// As [`savepoint`](Self::savepoint), with an async closure. It is taken back too when its future is dropped.
+    ///
+    /// # Errors
+    /// Those of the closure.
+    pub async fn savepoint_async<T, E>(&self, part: impl AsyncFnOnce(&Self) -> Result<T, E>) -> Result<T, E> {
+        let savepoint = Savepoint::new(&self.inner);
+        let done = part(self).await?;
+        savepoint.release();
+        Ok(done)
+    }
+
+    /// Makes all writes one commit, which all readers see at once. One that wrote nothing always succeeds.
+    /// O(reads + changes of others since it began), and O(log n) for each index and record written.
+    ///
+    /// # Errors
+    /// [`Error::TransactionConflict`] if another writer changed what this one read or wrote: begin again.
+    /// [`Error::NestedWrite`] inside of the closure of another transaction, [`Error::Stopped`], [`Error::Panicked`].
+    pub fn commit(self) -> Result<CommitInfo, Error> {
+        self.try_commit(None).map_err(|refused| refused.into_error(1))
+    }
+
+    pub(crate) fn try_commit(&self, lease: Option<&Lease<'_>>) -> Result<CommitInfo, Refused> {
+        let commit = self.engine.commit(&self.inner, lease)?;
+        let base = self.inner.base();
+        let (version, time) =
+            commit.as_ref().map_or((base.version, base.time), |commit| (commit.version(), commit.time()));
+        Ok(CommitInfo { version, time, commit })
+    }
+
+    /// Takes all back. Dropping the transaction does the same.
+    pub fn rollback(self) {}
+
+    pub(crate) fn now(&self) -> u64 {
+        self.inner.now(self.engine.now())
+    }
+}
+
+impl Refused {
+    pub(crate) fn into_error(self, attempts: u32) -> Error {
+        match self {
+            Self::Conflict(conflict) => Error::TransactionConflict {
+                bucket: conflict.bucket,
+                key: conflict.touch.key,
+                field: conflict.touch.field,
+                attempts,
+            },
+            Self::Error(error) => error,
+        }
+    }
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction").field("base_version", &self.base_version()).finish_non_exhaustive()
+    }
+}
+
+/// Takes writes back unless it is released: also when the code between panics, or is never polled again.
+struct Savepoint<'t> {
+    transaction: &'t engine::Transaction,
+    marks: engine::Marks,
+    released: bool,
+}
+
+impl<'t> Savepoint<'t> {
+    fn new(transaction: &'t engine::Transaction) -> Self {
+        Self { transaction, marks: transaction.mark(), released: false }
+    }
+
+    fn release(mut self) {
+        self.released = true;
+    }
+}
+
+impl Drop for Savepoint<'_> {
+    fn drop(&mut self) {
+        if !self.released {
+            self.transaction.roll_back(&self.marks);
+        }
+    }
+}

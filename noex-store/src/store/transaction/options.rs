@@ -1,0 +1,64 @@
+//! How a transaction is run.
+
+use std::time::Duration;
+
+/// What a transaction is kept apart from. See [`Transaction`](crate::Transaction) for what each promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Isolation {
+    /// As if transactions ran one after the other: whatever was read must still be so when the transaction commits.
+    #[default]
+    Serializable,
+    /// All reads see one snapshot, and of two transactions that write the same record the first to commit wins; but
+    /// what was only read may have changed.
+    Snapshot,
+}
+
+/// How [`Store::transaction_with`](crate::Store::transaction_with) runs a transaction.
+///
+/// ```
+/// use noex_store::prelude::*;
+///
+/// let once = TxOptions::new().retries(0).isolation(Isolation::Snapshot);
+/// # let _ = once;
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "options do nothing until they are given to `transaction_with`"]
+pub struct TxOptions {
+    pub(super) retries: u32,
+    pub(super) isolation: Isolation,
+    pub(super) lease: Duration,
+}
+
+impl TxOptions {
+    /// Serializable, 16 retries, a lease of one second.
+    pub const fn new() -> Self {
+        Self { retries: 16, isolation: Isolation::Serializable, lease: Duration::from_secs(1) }
+    }
+
+    /// How often the closure is run again when another writer was faster. With 0 the first conflict is the result.
+    pub const fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// What the transaction is kept apart from.
+    pub const fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
+        self
+    }
+
+    /// How long other writers wait at most for a transaction that has failed twice, so that it comes to an end; one second unless
+    /// given. Async transactions are waited for 20 ms at most, since other writers block their threads. When it runs out
+    /// the others go on, and the transaction may fail again; so nobody waits for ever, whatever the closure waits for.
+    pub const fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+}
+
+impl Default for TxOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
