@@ -178,8 +178,16 @@ pub(crate) fn paginate<B: Bucket, P: PageRequest>(
     P::output(page(table, query, filter, size, cursor, seen))
 }
 
-/// Is told which stretch of the result was looked at: after which place, and up to which record, if not to the end.
-type SeenStretch<'s, B> = &'s mut dyn FnMut(Option<Position>, Option<&Record<B>>);
+/// Which part of the ordered result a page has looked at.
+pub(crate) struct Stretch<'r, B> {
+    pub(crate) after: Option<Position>,
+    /// The last record of the page; `None` if it reached the end.
+    pub(crate) last: Option<&'r Record<B>>,
+    /// The record after the page, of which only is known that it is there.
+    pub(crate) probe: Option<&'r Record<B>>,
+}
+
+type SeenStretch<'s, B> = &'s mut dyn FnMut(Stretch<'_, B>);
 
 fn page<B: Bucket>(
     table: Option<&Table<B>>,
@@ -208,8 +216,12 @@ fn page<B: Bucket>(
             std::ops::ControlFlow::Continue(())
         });
     }
-    seen(after, if records.len() >= probe { records.last() } else { None });
     let has_more = records.len() > take;
+    seen(Stretch {
+        after,
+        last: if records.len() < probe || take == 0 { None } else { records.get(take - 1) },
+        probe: records.get(take),
+    });
     records.truncate(take);
     let next_cursor = match (has_more, records.last()) {
         (true, Some(last)) => Some(Cursor {

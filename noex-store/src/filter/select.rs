@@ -10,7 +10,7 @@ use super::execute::{Position, count, execute, unordered};
 use super::explain::Explanation;
 use super::group::{GroupBy, Groups};
 use super::order::{OrderBy, OrderKey};
-use super::page::{PageRequest, paginate};
+use super::page::{PageRequest, Stretch, paginate};
 use super::plan::Query;
 use super::sum::Summable;
 use super::watch::{FilterWatch, Taken, Window};
@@ -205,7 +205,14 @@ impl<'r, B: Bucket> Select<'r, B> {
     pub fn paginate<P: PageRequest>(&self, page: P) -> P::Output<B> {
         let mut page = Some(page);
         let mut run = |table: Option<&Table<B>>| {
-            let mut seen = |after, last: Option<&Record<B>>| self.watch_window(Taken::Records, after, last);
+            let mut seen = |stretch: Stretch<'_, B>| {
+                let last = stretch.last.or(stretch.probe);
+                if stretch.last.is_some() && stretch.probe.is_some() {
+                    let after = stretch.last.map(|last| Position::of(&self.order, last));
+                    self.watch_window(Taken::Members, after, stretch.probe);
+                }
+                self.watch_window(Taken::Records, stretch.after, last);
+            };
             page.take().map(|page| paginate(table, &self.query(), &self.filter, page, &mut seen))
         };
         let found = self.reader.with(|table| run(Some(table))).flatten();
