@@ -39,7 +39,7 @@ fn item(id: u32) -> Item {
     Item {
         id,
         kind: (id % 4) as u8,
-        size: (id % 5 != 0).then_some((id * 7 % 30) as i32),
+        size: (!id.is_multiple_of(5)).then_some((id * 7 % 30) as i32),
         score: i64::from(id * 13 % 20),
         label: format!("item {id}"),
         tags: vec![format!("t{}", id % 3), format!("u{}", id % 7)],

@@ -78,13 +78,9 @@ impl<B> Record<B> {
 }
 
 impl<B: Bucket> Record<B> {
-    /// The same value with other metadata; a copy only if somebody else holds the record and it must change.
+    /// The same value with other metadata: a copy, if they differ.
     pub(crate) fn with_meta(self, meta: Meta) -> Self {
-        if self.row.meta == meta {
-            return self;
-        }
-        let value = Arc::try_unwrap(self.row).map_or_else(|row| row.value.clone(), |row| row.value);
-        Self::new(value, meta)
+        if self.row.meta == meta { self } else { Self::new(self.row.value.clone(), meta) }
     }
 
     /// The primary key.

@@ -50,7 +50,7 @@ pub(crate) trait AnyPart: Send + Sync {
     fn is_written(&self) -> bool;
     /// Whether nothing that was read has changed between two roots.
     fn check(&self, old: &Root, new: &Root) -> Result<(), Conflict>;
-    /// Makes the changes on the newest version. Ends the part.
+    /// Makes the changes on the newest version.
     fn apply(&self, work: &mut Write) -> Result<Result<(), Conflict>, Error>;
     fn mark(&self) -> Mark;
     fn roll_back(&self, to: Mark);
@@ -152,7 +152,7 @@ impl<B: Bucket> Part<B> {
                 shown = Arc::new(Table::clone(&shown));
             }
             if let Some(table) = Arc::get_mut(&mut shown) {
-                writes.show(table);
+                writes.show(table, base);
             }
         }
         *view = Some(Arc::clone(&shown));
@@ -298,7 +298,7 @@ impl<B: Bucket> AnyPart for Part<B> {
 
     fn apply(&self, work: &mut Write) -> Result<Result<(), Conflict>, Error> {
         let conflict = |touch| Conflict { bucket: B::NAME, touch };
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         if state.writes.is_empty() {
             return Ok(Ok(()));
         }
@@ -306,11 +306,9 @@ impl<B: Bucket> AnyPart for Part<B> {
             return Ok(Err(conflict(Touch { key: String::new(), field: None })));
         }
         let unchanged = work.base().version == self.base.version;
-        let writes = std::mem::replace(&mut state.writes, WriteSet::new(RowId(0)));
-        drop(state);
         let now = work.now();
         let edit = work.edit::<B>(self.slot)?;
-        let changes = match writes.into_changes(edit.table(), unchanged, now, &validate) {
+        let changes = match state.writes.changes(edit.table(), unchanged, now, &validate) {
             Ok(changes) => changes,
             Err(touch) => return Ok(Err(conflict(touch))),
         };

@@ -174,11 +174,26 @@ impl<B: Bucket> ReadSet<B> {
         /// Up to so many tests are made one by one: cheaper than to make tables of what changed.
         const FEW: usize = 256;
         if self.watches.len().saturating_mul(changes.len()) <= FEW || self.watches.len() < 4 {
-            return self.watches.iter().find_map(|watch| {
-                let delta = changes.iter().find(|delta| watch.touched(delta.old(), delta.new()))?;
-                Some((delta, watch.as_ref()))
-            });
+            self.touched_one_by_one(changes)
+        } else {
+            self.touched_by_index(table, changes)
         }
+    }
+
+    /// O(watches × changes).
+    fn touched_one_by_one<'d>(&'d self, changes: &'d [Delta<B>]) -> Option<(&'d Delta<B>, &'d dyn Watch<B>)> {
+        self.watches.iter().find_map(|watch| {
+            let delta = changes.iter().find(|delta| watch.touched(delta.old(), delta.new()))?;
+            Some((delta, watch.as_ref()))
+        })
+    }
+
+    /// O((watches + changes) × log changes), for watches that an index serves.
+    fn touched_by_index<'d>(
+        &'d self,
+        table: &Table<B>,
+        changes: &'d [Delta<B>],
+    ) -> Option<(&'d Delta<B>, &'d dyn Watch<B>)> {
         // The condition is asked of the changed records as of any others, by their indexes.
         let by_row: HashMap<u64, &Delta<B>> = changes.iter().map(|delta| (delta.row(), delta)).collect();
         let before = table.of(changes.iter().filter_map(Delta::old));
@@ -276,3 +291,7 @@ pub(crate) fn versions<'r, B: Bucket>(
 fn field_name<B: Bucket>(number: u16) -> &'static str {
     B::schema().fields.get(usize::from(number)).map_or("", |field| field.name)
 }
+
+#[cfg(test)]
+#[path = "tests/reads.rs"]
+mod tests;

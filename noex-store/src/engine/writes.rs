@@ -224,6 +224,10 @@ impl<B: Bucket> WriteSet<B> {
         {
             self.entries[at].state = before;
         }
+        self.forget_view();
+    }
+
+    fn forget_view(&mut self) {
         self.stale = (0..self.entries.len()).collect();
         for entry in &mut self.entries {
             entry.shown = entry.base.clone();
@@ -240,8 +244,17 @@ impl<B: Bucket> WriteSet<B> {
         self.entries.iter().filter(|entry| !entry.state.steps.is_empty()).map(|entry| entry.hash)
     }
 
-    /// Brings the view up to date.
-    pub(crate) fn show(&mut self, view: &mut Table<B>) {
+    /// Brings the view up to date. A record that is back in a row which the view has emptied needs a new view.
+    pub(crate) fn show(&mut self, view: &mut Table<B>, base: &Table<B>) {
+        let next = view.rows().next();
+        let is_back = |at: &usize| {
+            let entry = &self.entries[*at];
+            entry.shown.is_none() && entry.state.new.as_ref().is_some_and(|new| new.meta().row < next)
+        };
+        if self.stale.iter().any(is_back) {
+            self.forget_view();
+            *view = base.fork();
+        }
         let mut stale = std::mem::take(&mut self.stale);
         stale.sort_unstable();
         stale.dedup();
@@ -271,29 +284,28 @@ impl<B: Bucket> WriteSet<B> {
 
     /// The changes that make of `table`, the newest version of the bucket, what the transaction wants, in the order of the
     /// calls; or the record that somebody else has changed. `unchanged`: the table is the one of the base snapshot.
-    pub(crate) fn into_changes(
-        mut self,
+    pub(crate) fn changes(
+        &self,
         table: &Table<B>,
         unchanged: bool,
         now: u64,
         check: &dyn Fn(&B) -> Result<(), Error>,
     ) -> Result<Vec<Change<B>>, Touch> {
-        self.entries.retain(|entry| !entry.is_nothing());
-        self.entries.sort_by_key(|entry| entry.state.order);
+        let mut entries: Vec<&Entry<B>> = self.entries.iter().filter(|entry| !entry.is_nothing()).collect();
+        entries.sort_by_key(|entry| entry.state.order);
         let mut next = table.rows().next();
-        let mut changes = Vec::with_capacity(self.entries.len());
-        for Entry { hash, key, base, state, shown, .. } in self.entries {
-            drop(shown);
+        let mut changes = Vec::with_capacity(entries.len());
+        for Entry { hash, key, base, state, .. } in entries {
             let touch = || Touch { key: format!("{key:?}"), field: None };
-            let current = if unchanged { base.as_ref() } else { table.get_hashed(hash, &key) };
-            let same = match (&base, current) {
+            let current = if unchanged { base.as_ref() } else { table.get_hashed(*hash, key) };
+            let same = match (base, current) {
                 (Some(base), Some(current)) => Record::same(base, current),
                 (base, current) => base.is_none() && current.is_none(),
             };
             if !same && (state.steps.is_empty() || current.is_none()) {
                 return Err(touch());
             }
-            let Some(new) = state.new else {
+            let Some(new) = state.new.clone() else {
                 changes.extend(current.cloned().map(Change::Deleted));
                 continue;
             };
