@@ -50,9 +50,16 @@ impl Gate {
     /// Waits while somebody else holds a lease. One atomic load if nobody does.
     #[inline]
     pub(crate) fn pass(&self, lease: Option<&Lease<'_>>) {
-        if lease.is_none() && self.closed.load(Ordering::Relaxed) {
+        if self.is_closed(lease) {
             self.wait();
         }
+    }
+
+    /// Whether it is closed to whoever has this lease, or none. To be asked in the turn: the gate is closed before the turn is
+    /// waited for.
+    #[inline]
+    pub(crate) fn is_closed(&self, lease: Option<&Lease<'_>>) -> bool {
+        lease.is_none() && self.closed.load(Ordering::Relaxed)
     }
 
     fn wait(&self) {
@@ -60,9 +67,34 @@ impl Gate {
         while let Some(until) = state.current().map(|holder| holder.until) {
             self.opened.wait_until(&mut state, until);
         }
-        if state.waiting.is_empty() {
+        // Those who wait for a lease close it again: between two leases others get through.
+        self.closed.store(false, Ordering::Relaxed);
+    }
+
+    /// As [`Gate::close`], if nobody holds a lease or waits for one.
+    pub(crate) fn try_close(&self, lease: Duration) -> Option<Lease<'_>> {
+        let mut state = self.state.lock();
+        if state.current().is_some() || !state.waiting.is_empty() {
+            return None;
+        }
+        state.tickets += 1;
+        let ticket = state.tickets;
+        state.holder = Some(Holder { ticket, until: Instant::now() + lease });
+        self.closed.store(true, Ordering::Relaxed);
+        Some(Lease { gate: self, ticket })
+    }
+
+    /// Whether a write of somebody without a lease would have to wait. Opens it if the lease has run out.
+    pub(crate) fn must_wait(&self) -> bool {
+        if !self.is_closed(None) {
+            return false;
+        }
+        let mut state = self.state.lock();
+        let held = state.current().is_some();
+        if !held {
             self.closed.store(false, Ordering::Relaxed);
         }
+        held
     }
 
     /// Closes the gate to all others, for as long as given at most. Waits for those who asked before.
@@ -95,9 +127,7 @@ impl Drop for Lease<'_> {
         let mut state = self.gate.state.lock();
         if state.holder.as_ref().is_some_and(|holder| holder.ticket == self.ticket) {
             state.holder = None;
-            if state.waiting.is_empty() {
-                self.gate.closed.store(false, Ordering::Relaxed);
-            }
+            self.gate.closed.store(false, Ordering::Relaxed);
         }
         drop(state);
         self.gate.opened.notify_all();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use arc_swap::Guard;
 
@@ -61,10 +62,6 @@ impl Engine {
         &self.log
     }
 
-    pub(crate) fn gate(&self) -> &Gate {
-        &self.gate
-    }
-
     pub(crate) fn now(&self) -> u64 {
         self.clock.now_millis()
     }
@@ -92,9 +89,14 @@ impl Engine {
         write: impl FnOnce(&mut Write) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let _own = Running::enter_turn(self, bucket)?;
-        self.gate.pass(None);
-        let turn = self.turn.lock();
-        self.lead(turn, |batch| batch.run(bucket, write)).map(|(value, _)| value)
+        loop {
+            self.gate.pass(None);
+            let turn = self.turn.lock();
+            // It may have been closed between the two.
+            if !self.gate.is_closed(None) {
+                return self.lead(turn, |batch| batch.run(bucket, write)).map(|(value, _)| value);
+            }
+        }
     }
 
     /// As [`Engine::write`], for a write that owns all that it needs: if another thread has the turn, it makes this write
@@ -110,16 +112,29 @@ impl Engine {
         E: From<Error> + Send + 'static,
     {
         let _own = Running::enter_turn(self, bucket)?;
-        self.gate.pass(lease);
-        if let Some(turn) = self.turn.try_lock() {
+        if lease.is_some() {
+            // Nobody else stays in the turn.
+            return self.lead(self.turn.lock(), |batch| batch.run(bucket, write));
+        }
+        self.gate.pass(None);
+        if let Some(turn) = self.turn.try_lock()
+            && !self.gate.is_closed(None)
+        {
             return self.lead(turn, |batch| batch.run(bucket, write));
         }
         let request = Arc::new(Request::new(bucket, write));
         self.queue.push(Arc::clone(&request) as Arc<dyn RunOnce>);
         loop {
+            self.gate.pass(None);
             // The turn may have been let go before the request was in the queue.
-            if let Some(turn) = self.turn.try_lock() {
-                self.lead(turn, |_| ());
+            match self.turn.try_lock() {
+                // Whoever lets go for this comes back, and looks at the queue then.
+                Some(turn) if self.gate.is_closed(None) => {
+                    drop(turn);
+                    continue;
+                }
+                Some(turn) => self.lead(turn, |_| ()),
+                None => {}
             }
             if let Some(outcome) = request.wait() {
                 return outcome;
@@ -127,12 +142,37 @@ impl Engine {
         }
     }
 
+    /// Has all others wait, for as long as given at most. When this returns, no write of theirs is on its way.
+    pub(crate) fn reserve(&self, longest: Duration) -> Lease<'_> {
+        let lease = self.gate.close(longest);
+        self.wait_for_turn();
+        lease
+    }
+
+    /// As [`Engine::reserve`], if nobody else has done so.
+    pub(crate) fn try_reserve(&self, longest: Duration) -> Option<Lease<'_>> {
+        let lease = self.gate.try_close(longest)?;
+        self.wait_for_turn();
+        Some(lease)
+    }
+
+    /// Whether a write would have to wait for somebody who has reserved the turn.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.gate.must_wait()
+    }
+
+    /// Waits until what is being written now is published.
+    fn wait_for_turn(&self) {
+        drop(self.turn.lock());
+        self.queue.lead();
+    }
+
     /// Refuses all writes from now on.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         // A write that had begun is done when this returns, unless it is that write's code that stops the store.
         if !Running::in_turn() {
-            drop(self.turn.lock());
+            self.wait_for_turn();
         }
     }
 

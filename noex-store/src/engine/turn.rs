@@ -50,9 +50,7 @@ impl Engine {
         drop(turn);
         made.iter().for_each(|request| request.tell(Told::Done));
         // Who came too late for this batch leads the next one.
-        if let Some(next) = self.queue.first() {
-            next.tell(Told::Lead);
-        }
+        self.queue.lead();
         // Frees the nodes that the commits replaced; others may write meanwhile.
         drop(unused);
         value
@@ -138,7 +136,7 @@ impl Retired {
 
 /// The writes that wait for the turn, in the order in which they came.
 ///
-/// Invariant: whoever lets go of the turn looks here afterwards. So a write that came while the turn was taken is either made by
+/// Invariant: whoever lets go of the turn looks here afterwards, or will take the turn again. So a write that came while the turn was taken is either made by
 /// the holder, or its thread is told to lead; and one that came later finds the turn free.
 #[derive(Default)]
 pub(super) struct Queue {
@@ -154,8 +152,12 @@ impl Queue {
         self.requests.lock().pop_front()
     }
 
-    fn first(&self) -> Option<Arc<dyn RunOnce>> {
-        self.requests.lock().front().cloned()
+    /// Tells the first to take the turn, which was let go.
+    pub(super) fn lead(&self) {
+        let first = self.requests.lock().front().cloned();
+        if let Some(first) = first {
+            first.tell(Told::Lead);
+        }
     }
 }
 

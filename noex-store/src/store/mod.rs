@@ -155,8 +155,34 @@ impl Store {
         transaction::run(&self.engine, &options, work)
     }
 
-    /// As [`transaction`](Self::transaction), with an async closure: `async |tx| { … }`. When the future is dropped before
-    /// its end, nothing has happened.
+    /// As [`transaction`](Self::transaction), with an async closure: `async |tx| { … }`; `async move |tx| { … }` where the
+    /// future goes to another thread, as in `tokio::spawn`. When the future is dropped before its end, nothing has happened.
+    ///
+    /// Runs on any runtime. Between two runs it gives way to other tasks instead of sleeping.
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Note { #[bucket(key)] id: u64, text: String }
+    /// # async fn fetch(id: u64) -> String { format!("the text of {id}") }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let store = Store::builder().bucket::<Note>().start().await?;
+    /// let own = store.clone();
+    /// let task = tokio::spawn(async move {
+    ///     own.transaction_async(async move |tx| {
+    ///         let notes = tx.bucket::<Note>()?;
+    ///         let id = notes.count() as u64;
+    ///         let text = fetch(id).await;
+    ///         notes.insert(Note { id, text })
+    ///     })
+    ///     .await
+    /// });
+    /// let note: Result<_, Error> = task.await?;
+    /// assert_eq!(note?.text, "the text of 0");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As there.

@@ -39,8 +39,27 @@ impl<'e> Attempts<'e> {
         Transaction::new(Arc::clone(self.engine), self.options.isolation)
     }
 
-    fn lease(&self, longest: Duration) -> Option<Lease<'e>> {
-        (self.made >= PATIENCE).then(|| self.engine.gate().close(self.options.lease.min(longest)))
+    /// Whether the others are to wait from now on.
+    fn is_out_of_patience(&self) -> bool {
+        self.made >= PATIENCE
+    }
+
+    fn lease(&self) -> Option<Lease<'e>> {
+        self.is_out_of_patience().then(|| self.engine.reserve(self.options.lease))
+    }
+
+    /// As [`Attempts::lease`], but waits as a task does: whoever has reserved the turn may need this thread.
+    async fn lease_async(&self) -> Option<Lease<'e>> {
+        if !self.is_out_of_patience() {
+            return None;
+        }
+        loop {
+            let lease = self.engine.try_reserve(self.options.lease.min(ASYNC_LEASE));
+            if lease.is_some() {
+                return lease;
+            }
+            yield_now().await;
+        }
     }
 
     /// What follows a run: `None` if it is to be tried again.
@@ -72,7 +91,7 @@ pub(crate) fn run<T, E: From<Error>>(
 ) -> Result<T, E> {
     let mut attempts = Attempts::new(engine, options)?;
     loop {
-        let lease = attempts.lease(Duration::MAX);
+        let lease = attempts.lease();
         let transaction = attempts.begin();
         let value = {
             let _running = Running::enter_transaction(engine);
@@ -99,7 +118,7 @@ pub(crate) async fn run_async<T, E: From<Error>>(
 ) -> Result<T, E> {
     let mut attempts = Attempts::new(engine, options)?;
     loop {
-        let lease = attempts.lease(ASYNC_LEASE);
+        let lease = attempts.lease_async().await;
         let transaction = attempts.begin();
         let value = {
             let mut work = pin!(work(&transaction));
@@ -110,6 +129,9 @@ pub(crate) async fn run_async<T, E: From<Error>>(
             });
             polled.await?
         };
+        while lease.is_none() && engine.is_reserved() {
+            yield_now().await;
+        }
         let commit = transaction.try_commit(lease.as_ref());
         drop((transaction, lease));
         if let Some(outcome) = attempts.outcome(value, commit) {
