@@ -15,7 +15,7 @@ mod root;
 mod rows;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transaction;
 mod tree;
 mod trie;
@@ -32,7 +32,9 @@ pub(crate) use index::{KeyPoint, KeyRange, OrderedIndex};
 pub(crate) use key::OwnedValue;
 pub use key::{CodecOfPlain, Probe, each, optional, required};
 pub(crate) use numbers::Numbered;
-pub(crate) use part::Part;
+#[cfg(test)]
+pub(crate) use part::Fault;
+pub(crate) use part::{Part, Tracking};
 pub(crate) use publish::Engine;
 pub(crate) use reads::{Seen, Watch};
 pub(crate) use root::{Root, Slot};

@@ -22,8 +22,7 @@ use crate::sync::{AtomicBool, Mutex};
 pub(crate) struct Part<B: Bucket> {
     base: Arc<Root>,
     slot: Slot,
-    /// Whether reads are recorded.
-    tracked: bool,
+    tracking: Tracking,
     /// Whether there is anything in the write set.
     written: AtomicBool,
     state: Mutex<State<B>>,
@@ -33,6 +32,50 @@ struct State<B: Bucket> {
     reads: ReadSet<B>,
     writes: WriteSet<B>,
     view: Option<Arc<Table<B>>>,
+}
+
+/// How a transaction keeps account of what it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tracking {
+    /// Whether it does.
+    pub(crate) reads: bool,
+    /// What it fails to do, so that tests can show that they would notice.
+    #[cfg(test)]
+    pub(crate) fault: Option<Fault>,
+}
+
+/// Parts of the check that a test leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(test), allow(dead_code, reason = "only tests put faults in"))]
+pub(crate) enum Fault {
+    /// Keys that were not there are not recorded.
+    Misses,
+    /// Conditions and ranges are not recorded.
+    Conditions,
+    /// What is committed between the first check and the turn is not looked at.
+    Turn,
+    /// Keys are looked up in the write set and the base, and forgotten.
+    Keys,
+}
+
+impl Tracking {
+    pub(crate) const fn new(reads: bool) -> Self {
+        Self {
+            reads,
+            #[cfg(test)]
+            fault: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn skips(self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    #[cfg(not(test))]
+    pub(crate) const fn skips(self, _: Fault) -> bool {
+        false
+    }
 }
 
 /// Why a transaction cannot commit.
@@ -58,10 +101,10 @@ pub(crate) trait AnyPart: Send + Sync {
 
 impl<B: Bucket> Part<B> {
     /// A part in a bucket that is defined in the base snapshot.
-    pub(crate) fn new(base: Arc<Root>, slot: Slot, tracked: bool) -> Self {
+    pub(crate) fn new(base: Arc<Root>, slot: Slot, tracking: Tracking) -> Self {
         let next = base.table::<B>(slot).map_or(RowId(0), |table| table.rows().next());
         let state = State { reads: ReadSet::default(), writes: WriteSet::new(next), view: None };
-        Self { base, slot, tracked, written: AtomicBool::new(false), state: Mutex::new(state) }
+        Self { base, slot, tracking, written: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
     fn base(&self) -> Result<&Table<B>, Error> {
@@ -70,7 +113,7 @@ impl<B: Bucket> Part<B> {
 
     /// Whether reads are recorded.
     pub(crate) fn is_tracked(&self) -> bool {
-        self.tracked
+        self.tracking.reads
     }
 
     /// What all versions of the bucket have in common.
@@ -92,16 +135,20 @@ impl<B: Bucket> Part<B> {
     pub(crate) fn get<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q, seen: Seen) -> Option<Record<B>> {
         let base = self.base().ok()?;
         let hash = base.shared().hash.hash(key);
-        if self.tracked || self.is_written() {
+        let in_base = base.get_hashed(hash, key);
+        if self.is_tracked() || self.is_written() {
             let mut state = self.state.lock();
-            if self.tracked {
+            if self.is_tracked()
+                && !self.tracking.skips(Fault::Keys)
+                && !(in_base.is_none() && self.tracking.skips(Fault::Misses))
+            {
                 state.reads.key(hash, seen);
             }
             if let Some(at) = state.writes.find(hash, key) {
                 return state.writes.current(at).cloned();
             }
         }
-        base.get_hashed(hash, key).cloned()
+        in_base.cloned()
     }
 
     /// The record that has a value in a unique field.
@@ -111,7 +158,7 @@ impl<B: Bucket> Part<B> {
         hash: u64,
         matches: impl Fn(&B) -> bool,
     ) -> Option<Record<B>> {
-        if self.tracked {
+        if self.is_tracked() {
             self.state.lock().reads.unique(number, hash, Seen::Whole);
         }
         self.with(|table| table.by_unique(number, hash, matches).cloned()).flatten()
@@ -119,7 +166,7 @@ impl<B: Bucket> Part<B> {
 
     /// Records a read of the records that pass a condition.
     pub(crate) fn watch(&self, watch: impl FnOnce() -> Arc<dyn Watch<B>>) {
-        if self.tracked {
+        if self.is_tracked() && !self.tracking.skips(Fault::Conditions) {
             let watch = watch();
             self.state.lock().reads.watch(watch);
         }
@@ -142,7 +189,7 @@ impl<B: Bucket> Part<B> {
         let mut state = self.state.lock();
         let State { reads, writes, view } = &mut *state;
         // Whoever looks at the view sees the records that were changed without having been read.
-        if self.tracked {
+        if self.is_tracked() {
             writes.blind_keys().for_each(|hash| reads.key(hash, Seen::Whole));
         }
         let mut shown = view.take().unwrap_or_else(|| Arc::new(base.fork()));
@@ -169,7 +216,7 @@ impl<B: Bucket> Part<B> {
         }
         let value = new.value;
         let hash = base.shared().hash.hash(value.key());
-        if self.tracked {
+        if self.is_tracked() && !self.tracking.skips(Fault::Misses) {
             reads.key(hash, Seen::Presence);
         }
         let before = base.get_hashed(hash, value.key());
@@ -226,7 +273,7 @@ impl<B: Bucket> Part<B> {
         let shared = base.shared();
         for (number, unique) in shared.definition.uniques.iter().enumerate() {
             let Some(hash) = unique.hash(value, &shared.hash) else { continue };
-            if self.tracked {
+            if self.is_tracked() {
                 reads.unique(number, hash, Seen::Presence);
             }
             if is_taken(base, writes, number, own, value) {

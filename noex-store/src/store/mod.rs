@@ -4,6 +4,8 @@ mod builder;
 mod handle;
 mod reader;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod write;
 

@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::bucket::Bucket;
-use crate::engine::{self, Commit, Engine, Lease, Refused, Version};
+use crate::engine::{self, Commit, Engine, Lease, Refused, Tracking, Version};
 use crate::error::Error;
 
 /// A transaction: all that it reads is one snapshot with its own writes laid over, and all that it writes is one commit.
@@ -65,7 +65,11 @@ pub struct CommitInfo {
 
 impl Transaction {
     pub(crate) fn new(engine: Arc<Engine>, isolation: Isolation) -> Self {
-        let inner = engine::Transaction::new(engine.load_full(), isolation == Isolation::Serializable);
+        Self::with_tracking(engine, Tracking::new(isolation == Isolation::Serializable))
+    }
+
+    pub(crate) fn with_tracking(engine: Arc<Engine>, tracking: Tracking) -> Self {
+        let inner = engine::Transaction::new(engine.load_full(), tracking);
         Self { engine, inner }
     }
 

@@ -1,0 +1,5 @@
+//! Histories of random transactions, checked.
+
+mod checker;
+mod history;
+mod workload;
