@@ -1,7 +1,122 @@
-//! Locks and other shared state, in one place, so that the interleaving checker can put its own in their stead.
+//! Locks and other shared state, in one place, so that the interleaving checker can put its own in their stead: under
+//! `--cfg shuttle` every lock, wait, and load of the root is a point where another thread may go on.
 
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
+#[cfg(not(shuttle))]
+pub(crate) use real::*;
+#[cfg(shuttle)]
+pub(crate) use shuttled::*;
 
-pub(crate) use arc_swap::ArcSwap;
-pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
-pub(crate) use std::thread_local;
+#[cfg(not(shuttle))]
+mod real {
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
+    pub(crate) use std::thread::sleep;
+    pub(crate) use std::thread_local;
+
+    pub(crate) use arc_swap::{ArcSwap, Guard};
+    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+}
+
+#[cfg(shuttle)]
+mod shuttled {
+    use std::ops::{Deref, DerefMut};
+    use std::sync::{Arc, PoisonError};
+    use std::time::{Duration, Instant};
+
+    pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64};
+    pub(crate) use shuttle::thread_local;
+
+    /// A pause is a chance for others.
+    pub(crate) fn sleep(_: Duration) {
+        shuttle::thread::yield_now();
+    }
+
+    #[derive(Default)]
+    pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
+
+    pub(crate) struct MutexGuard<'a, T>(Option<shuttle::sync::MutexGuard<'a, T>>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(shuttle::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            MutexGuard(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok().map(|guard| MutexGuard(Some(guard)))
+        }
+    }
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            self.0.as_deref().expect("only empty while it waits")
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            self.0.as_deref_mut().expect("only empty while it waits")
+        }
+    }
+
+    #[derive(Default)]
+    pub(crate) struct Condvar(shuttle::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) fn new() -> Self {
+            Self::default()
+        }
+
+        pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+            guard.0 = guard.0.take().map(|own| self.0.wait(own).unwrap_or_else(PoisonError::into_inner));
+        }
+
+        /// Time does not pass in the checker: it waits for news.
+        pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _: Instant) {
+            self.wait(guard);
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+
+    /// A pointer behind a lock, which the checker knows.
+    pub(crate) struct ArcSwap<T>(Mutex<Arc<T>>);
+
+    pub(crate) struct Guard<T>(T);
+
+    impl<T> Deref for Guard<T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.0
+        }
+    }
+
+    impl<T> ArcSwap<T> {
+        pub(crate) fn from_pointee(value: T) -> Self {
+            Self(Mutex::new(Arc::new(value)))
+        }
+
+        pub(crate) fn load(&self) -> Guard<Arc<T>> {
+            Guard(self.load_full())
+        }
+
+        pub(crate) fn load_full(&self) -> Arc<T> {
+            Arc::clone(&self.0.lock())
+        }
+
+        pub(crate) fn swap(&self, new: Arc<T>) -> Arc<T> {
+            std::mem::replace(&mut *self.0.lock(), new)
+        }
+    }
+}

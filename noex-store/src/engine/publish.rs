@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arc_swap::Guard;
-
 use super::commit::Commit;
 use super::gate::{Gate, Lease};
 use super::root::Entry;
@@ -14,7 +12,7 @@ use super::{CommitLog, HashState, Hashing, Root, Slot, Table, Write};
 use crate::bucket::Bucket;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::sync::{ArcSwap, AtomicBool, AtomicU64, Mutex};
+use crate::sync::{ArcSwap, AtomicBool, AtomicU64, Guard, Mutex};
 
 /// The current root, the turn to write, and the log.
 pub(crate) struct Engine {

@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::thread;
 use std::time::Duration;
 
 use super::{CommitInfo, Transaction, TxOptions};
@@ -104,7 +103,7 @@ pub(crate) fn run<T, E: From<Error>>(
             return outcome;
         }
         if attempts.made < PATIENCE {
-            thread::sleep(attempts.pause());
+            crate::sync::sleep(attempts.pause());
         }
     }
 }
