@@ -36,7 +36,7 @@ pub(crate) use numbers::Numbered;
 pub(crate) use part::Fault;
 pub(crate) use part::{Part, Tracking};
 pub(crate) use publish::Engine;
-pub(crate) use reads::{Seen, Watch};
+pub(crate) use reads::{Delta, Seen, Watch};
 pub(crate) use root::{Root, Slot};
 pub(crate) use rows::{Chunk, Rows, Slots};
 pub(crate) use table::Shared;

@@ -224,7 +224,7 @@ impl<B: Bucket> Part<B> {
         if own.map_or(before, |at| writes.current(at)).is_some() {
             return Err(Error::DuplicateKey { bucket: B::NAME, key: format!("{:?}", value.key()) });
         }
-        self.check_uniques(base, reads, writes, own, &value)?;
+        self.check_uniques(base, reads, writes, None, &value)?;
         let record = writes.insert(hash, value, before, base, now);
         self.written.store(true, Ordering::Relaxed);
         Ok(record)
@@ -245,8 +245,7 @@ impl<B: Bucket> Part<B> {
         let hash = base.shared().hash.hash(old.key());
         let mut state = self.state.lock();
         let State { reads, writes, .. } = &mut *state;
-        let own = writes.find(hash, old.key());
-        self.check_uniques(base, reads, writes, own, &value)?;
+        self.check_uniques(base, reads, writes, Some(old.value()), &value)?;
         let record = writes.replace(hash, old, value, step, base, now);
         self.written.store(true, Ordering::Relaxed);
         Ok(record)
@@ -261,17 +260,22 @@ impl<B: Bucket> Part<B> {
         Ok(())
     }
 
-    /// Whether a value is unique where it must be. That nobody has it is a read.
+    /// Whether a value is unique where it must be, and is not as in the record whose place it takes. That nobody has it is a
+    /// read.
     fn check_uniques(
         &self,
         base: &Table<B>,
         reads: &mut ReadSet<B>,
         writes: &WriteSet<B>,
-        own: Option<usize>,
+        old: Option<&B>,
         value: &B,
     ) -> Result<(), Error> {
         let shared = base.shared();
+        let own = writes.find(shared.hash.hash(value.key()), value.key());
         for (number, unique) in shared.definition.uniques.iter().enumerate() {
+            if old.is_some_and(|old| unique.same(old, value)) {
+                continue;
+            }
             let Some(hash) = unique.hash(value, &shared.hash) else { continue };
             if self.is_tracked() {
                 reads.unique(number, hash, Seen::Presence);

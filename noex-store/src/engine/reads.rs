@@ -31,8 +31,8 @@ pub(crate) enum Seen {
 
 /// A read of the records that pass a condition.
 pub(crate) trait Watch<B: Bucket>: Send + Sync {
-    /// Whether a change of a record may change what was read. O(conditions).
-    fn touched(&self, old: Option<&Record<B>>, new: Option<&Record<B>>) -> bool;
+    /// Whether a change of a record may change what was read; `table` is any version of the bucket. O(conditions).
+    fn touched(&self, table: &Table<B>, delta: &Delta<B>) -> bool;
     /// Calls `visit` with the records of a table that pass the condition; by an index, where it has one for it.
     fn find(&self, table: &Table<B>, visit: &mut dyn FnMut(&Record<B>) -> ControlFlow<()>);
     /// The field that the condition is about, if it is one.
@@ -174,16 +174,20 @@ impl<B: Bucket> ReadSet<B> {
         /// Up to so many tests are made one by one: cheaper than to make tables of what changed.
         const FEW: usize = 256;
         if self.watches.len().saturating_mul(changes.len()) <= FEW || self.watches.len() < 4 {
-            self.touched_one_by_one(changes)
+            self.touched_one_by_one(table, changes)
         } else {
             self.touched_by_index(table, changes)
         }
     }
 
     /// O(watches × changes).
-    fn touched_one_by_one<'d>(&'d self, changes: &'d [Delta<B>]) -> Option<(&'d Delta<B>, &'d dyn Watch<B>)> {
+    fn touched_one_by_one<'d>(
+        &'d self,
+        table: &Table<B>,
+        changes: &'d [Delta<B>],
+    ) -> Option<(&'d Delta<B>, &'d dyn Watch<B>)> {
         self.watches.iter().find_map(|watch| {
-            let delta = changes.iter().find(|delta| watch.touched(delta.old(), delta.new()))?;
+            let delta = changes.iter().find(|delta| watch.touched(table, delta))?;
             Some((delta, watch.as_ref()))
         })
     }
@@ -202,7 +206,7 @@ impl<B: Bucket> ReadSet<B> {
             let mut touched = None;
             for side in [&before, &after] {
                 watch.find(side, &mut |record| match by_row.get(&record.meta().row.0) {
-                    Some(delta) if watch.touched(delta.old(), delta.new()) => {
+                    Some(delta) if watch.touched(table, delta) => {
                         touched = Some(*delta);
                         ControlFlow::Break(())
                     }

@@ -199,7 +199,7 @@ impl<B: Bucket> Table<B> {
         if self.get(value.key()).is_some() {
             return Err(Error::DuplicateKey { bucket: B::NAME, key: format!("{:?}", value.key()) });
         }
-        self.check_uniques(value, None)
+        self.check_uniques(value)
     }
 
     /// Whether a record has a value's key, if that is the field, or its value in a unique field.
@@ -257,7 +257,7 @@ impl<B: Bucket> Table<B> {
         for change in changes {
             if let Change::Updated { old, new } = change {
                 if check {
-                    self.check_uniques(new.value(), Some(new.meta().row))?;
+                    self.check_changed_uniques(old.value(), new.value(), new.meta().row)?;
                 }
                 self.relink(old.value(), new);
             }
@@ -302,7 +302,7 @@ impl<B: Bucket> Table<B> {
             return Err(key_changed(old, &value));
         }
         let row = old.meta().row;
-        self.check_uniques(&value, Some(row))?;
+        self.check_changed_uniques(old.value(), &value, row)?;
         let meta = Meta { version, updated_at: now, ..*old.meta() };
         let record = Record::new(value, meta);
         self.rows.replace(row, record.clone());
@@ -380,10 +380,20 @@ impl<B: Bucket> Table<B> {
         }
     }
 
-    /// Whether another row than `own` has a value of this one in a unique field.
-    fn check_uniques(&self, value: &B, own: Option<RowId>) -> Result<(), Error> {
+    /// Whether another record has a value of this one in a unique field.
+    fn check_uniques(&self, value: &B) -> Result<(), Error> {
         for (unique, trie) in self.shared.definition.uniques.iter().zip(&self.uniques) {
-            self.check_unique(*unique, trie, value, own)?;
+            self.check_unique(*unique, trie, value, None)?;
+        }
+        Ok(())
+    }
+
+    /// The same for a value that takes the place of another one; what it has in common with that is its own already.
+    fn check_changed_uniques(&self, old: &B, new: &B, own: RowId) -> Result<(), Error> {
+        for (unique, trie) in self.shared.definition.uniques.iter().zip(&self.uniques) {
+            if !unique.same(old, new) {
+                self.check_unique(*unique, trie, new, Some(own))?;
+            }
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Questions as reads: what a change of a record must do to change the answer.
 
 use std::cmp::Ordering;
+use std::marker::PhantomData;
 use std::ops::{Bound, ControlFlow};
 
 use smallvec::SmallVec;
@@ -11,7 +12,7 @@ use super::order::OrderKey;
 use super::plan::Query;
 use crate::bucket::Bucket;
 use crate::bucket::record::Record;
-use crate::engine::{KeyPoint, KeyRange, OrderedIndex, OwnedValue, RowId, Table, Watch};
+use crate::engine::{Delta, KeyPoint, KeyRange, OrderedIndex, OwnedValue, RowId, Table, Watch};
 
 /// Whether two records count alike.
 pub(crate) type Same<B> = Box<dyn Fn(&B, &B) -> bool + Send + Sync>;
@@ -71,7 +72,8 @@ impl<B: Bucket> FilterWatch<B> {
 }
 
 impl<B: Bucket> Watch<B> for FilterWatch<B> {
-    fn touched(&self, old: Option<&Record<B>>, new: Option<&Record<B>>) -> bool {
+    fn touched(&self, _: &Table<B>, delta: &Delta<B>) -> bool {
+        let (old, new) = (delta.old(), delta.new());
         let of = |record: Option<&Record<B>>| record.is_some_and(|record| self.holds(record));
         match (of(old), of(new)) {
             (false, false) => false,
@@ -97,8 +99,7 @@ impl<B: Bucket> Watch<B> for FilterWatch<B> {
 /// A look-up in an ordered index.
 pub(crate) struct IndexWatch<B: Bucket> {
     number: usize,
-    /// Empty, and of the right types to compare with.
-    index: Box<dyn OrderedIndex<B>>,
+    bucket: PhantomData<fn(&B)>,
     prefix: SmallVec<[OwnedPoint; 1]>,
     start: Bound<OwnedPoint>,
     end: Bound<OwnedPoint>,
@@ -115,21 +116,25 @@ fn point(owned: &OwnedPoint) -> KeyPoint<'_> {
 }
 
 impl<B: Bucket> IndexWatch<B> {
-    /// `None` if there is no such index.
-    pub(crate) fn new(number: usize, prefix: &[KeyPoint<'_>], range: KeyRange<'_>) -> Option<Self> {
-        let index = B::definition().indexes.get(number)?();
+    /// Takes copies of the values.
+    pub(crate) fn new(
+        index: &dyn OrderedIndex<B>,
+        number: usize,
+        prefix: &[KeyPoint<'_>],
+        range: KeyRange<'_>,
+    ) -> Self {
         let own = |part: usize, at: KeyPoint<'_>| match at {
             KeyPoint::Absent => None,
             KeyPoint::Value(value) => index.own(part, value),
         };
         let next = prefix.len();
-        Some(Self {
+        Self {
             number,
+            bucket: PhantomData,
             prefix: prefix.iter().enumerate().map(|(part, at)| own(part, *at)).collect(),
             start: range.start.map(|at| own(next, at)),
             end: range.end.map(|at| own(next, at)),
-            index,
-        })
+        }
     }
 
     fn prefix(&self) -> SmallVec<[KeyPoint<'_>; 6]> {
@@ -142,9 +147,11 @@ impl<B: Bucket> IndexWatch<B> {
 }
 
 impl<B: Bucket> Watch<B> for IndexWatch<B> {
-    fn touched(&self, old: Option<&Record<B>>, new: Option<&Record<B>>) -> bool {
+    fn touched(&self, table: &Table<B>, delta: &Delta<B>) -> bool {
+        let Some(index) = table.index(self.number) else { return true };
         let (prefix, range) = (self.prefix(), self.range());
-        [old, new].into_iter().flatten().any(|record| self.index.holds(record.value(), &prefix, range))
+        let mut sides = [delta.old(), delta.new()].into_iter().flatten();
+        sides.any(|record| index.holds(record.value(), &prefix, range))
     }
 
     fn find(&self, table: &Table<B>, visit: &mut dyn FnMut(&Record<B>) -> ControlFlow<()>) {

@@ -327,6 +327,7 @@ fn by_range<B: Bucket>(
 ) -> Vec<Record<B>> {
     let points: smallvec::SmallVec<[KeyPoint<'_>; 6]> =
         prefix.iter().map(|value| KeyPoint::Value(*value)).collect();
+    let watched = reader.is_watched();
     let find = |table: &Table<B>| {
         let index = table.index(number)?;
         let ranks = index.ranks(&points, range);
@@ -335,12 +336,11 @@ fn by_range<B: Bucket>(
             records.extend(table.rows().get(row).cloned());
             ControlFlow::Continue(())
         });
-        Some(records)
+        let watch = watched.then(|| IndexWatch::new(index, number, &points, range));
+        Some((records, watch))
     };
-    let records = reader.with(find).flatten().unwrap_or_default();
-    if reader.is_watched()
-        && let Some(watch) = IndexWatch::new(number, &points, range)
-    {
+    let Some((records, watch)) = reader.with(find).flatten() else { return Vec::new() };
+    if let Some(watch) = watch {
         reader.watch(|| Arc::new(watch));
     }
     records

@@ -2,4 +2,5 @@
 
 mod checker;
 mod history;
+#[allow(dead_code, reason = "not all that the derive makes is needed")]
 mod workload;

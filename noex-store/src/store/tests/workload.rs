@@ -26,7 +26,6 @@ pub(super) trait Lists: Bucket<Key = u32> {
 
 macro_rules! lists {
     ($($bucket:ident $name:literal),*) => { $(
-        #[allow(dead_code, reason = "not all that is generated is needed")]
         #[derive(noex_store_derive::Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[bucket(name = $name, crate = crate)]
         pub(super) struct $bucket {
