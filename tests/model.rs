@@ -14,8 +14,12 @@ mod machine;
 mod question;
 #[path = "model/reference.rs"]
 mod reference;
+#[path = "model/transaction.rs"]
+mod transaction;
 #[path = "model/walk.rs"]
 mod walk;
+#[path = "model/write.rs"]
+mod write;
 
 use std::collections::BTreeSet;
 use std::pin::pin;

@@ -141,7 +141,7 @@ impl PatchData {
         )
     }
 
-    pub(crate) fn patch(&self) -> impl Patch<Item> + use<> {
+    pub(crate) fn patch(&self) -> ItemPatch {
         let mut patch = Item::patch();
         match &self.code {
             Some(Some(code)) => patch = patch.code(code),

@@ -12,6 +12,8 @@ use super::bucket::{DraftData, Item, NAMES, PatchData, TAGS, Word, draft, good_d
 use super::condition::{Condition, condition};
 use super::question::Question;
 use super::reference::{Model, Refusal, Row};
+use super::transaction::{Transacted, transacted};
+use super::write::write;
 use super::{ready, same};
 
 /// A record that is there, by its number, or a key that may not be.
@@ -42,6 +44,7 @@ pub(crate) enum Op {
     Keep,
     Forget(u8),
     Wait(u8),
+    Transaction(Transacted),
 }
 
 fn pick() -> impl Strategy<Value = Pick> {
@@ -77,17 +80,24 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         3 => Just(Op::Define),
         2 => (text.clone(), 0..4_u8).prop_map(|(text, number)| Op::PutWord(text, number)),
         1 => text.prop_map(Op::DeleteWord),
+        6 => transacted().prop_map(Op::Transaction),
         2 => Just(Op::Keep),
         1 => any::<u8>().prop_map(Op::Forget),
     ]
 }
 
 #[derive(Clone)]
-struct TestClock(Arc<AtomicU64>);
+pub(crate) struct TestClock(Arc<AtomicU64>);
 
 impl Clock for TestClock {
     fn now_millis(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl TestClock {
+    pub(crate) fn wait(&self, millis: u8) {
+        self.0.fetch_add(u64::from(millis), Ordering::Relaxed);
     }
 }
 
@@ -123,66 +133,17 @@ impl Machine {
         }
     }
 
-    fn key(&self, pick: Pick) -> u32 {
-        match pick {
-            Pick::Key(id) => id,
-            Pick::There(_) if self.model.rows.is_empty() => 7,
-            Pick::There(number) => self.model.rows[usize::from(number) % self.model.rows.len()].item.id,
-        }
-    }
-
     /// Does a write to both; says whether it made a commit, and whether they agree.
     pub(crate) fn apply(&mut self, op: &Op) {
         let before = (self.store.snapshot().version().get(), self.model.rows.clone(), self.model.defined);
         let words_before = self.words_model.clone();
+        let mut committed = false;
         let now = self.clock.now_millis();
-        let (items, model) = (&self.items, &mut self.model);
+        if let Some((answer, expected)) = write!(&self.items, &mut self.model, op, now) {
+            answer.compare(expected);
+        }
+        let model = &mut self.model;
         match op {
-            Op::Insert(draft) => one(items.insert(draft.draft()), model.insert(draft, now)),
-            Op::InsertItem(id, draft) => {
-                let item = draft.item(*id, draft.made.unwrap_or(5));
-                one(items.insert(item.clone()), model.insert_item(item, now));
-            }
-            Op::InsertMany(drafts) => {
-                let records = items.insert_many(drafts.iter().map(DraftData::draft));
-                many(records, model.insert_many(drafts, now));
-            }
-            Op::Upsert(draft) => one(items.upsert(draft.draft()), model.upsert(draft, now)),
-            Op::Update(pick, patch) => {
-                let id = self.key(*pick);
-                one(self.items.update(&id, patch.patch()), self.model.update(id, patch, now));
-            }
-            Op::UpdateMany(changes) => {
-                let changes: Vec<(u32, PatchData)> =
-                    changes.iter().map(|(pick, patch)| (self.key(*pick), patch.clone())).collect();
-                let records = self.items.update_many(changes.iter().map(|(id, patch)| (*id, patch.patch())));
-                many(records, self.model.update_many(&changes, now));
-            }
-            Op::UpdateWhere(condition, patch) => {
-                let updated = items.update_where(condition.filter(), patch.patch());
-                assert_eq!(updated.map_err(Refusal::from), model.update_where(condition, patch, now));
-            }
-            Op::Modify(pick, patch, key) => {
-                let id = self.key(*pick);
-                let record = self.items.modify(&id, |item| {
-                    patch.apply(item);
-                    item.id = key.unwrap_or(item.id);
-                });
-                one(record, self.model.modify(id, patch, *key, now));
-            }
-            Op::Delete(pick) => {
-                let id = self.key(*pick);
-                let removed = self.items.delete(&id).map(|record| record.into_iter().collect());
-                many(removed, self.model.delete_many(&[id]));
-            }
-            Op::DeleteMany(picks) => {
-                let ids: Vec<u32> = picks.iter().map(|pick| self.key(*pick)).collect();
-                many(self.items.delete_many(ids.clone()), self.model.delete_many(&ids));
-            }
-            Op::DeleteWhere(condition) => {
-                many(items.delete_where(condition.filter()), model.delete_where(condition));
-            }
-            Op::Clear => assert_eq!(items.clear().map_err(Refusal::from), model.clear()),
             Op::Drop => {
                 assert_eq!(self.store.drop_bucket::<Item>().is_ok(), model.defined);
                 *model = Model::dropped();
@@ -216,12 +177,19 @@ impl Machine {
             }
             Op::Forget(_) => {}
             Op::Wait(millis) => {
-                self.clock.0.fetch_add(u64::from(*millis), Ordering::Relaxed);
+                self.clock.wait(*millis);
             }
+            Op::Transaction(transaction) => {
+                let Self { store, model, clock, .. } = self;
+                committed = transaction.run(store, model, clock);
+            }
+            // Done already.
+            _ => {}
         }
         let wrote_a_word = matches!(op, Op::PutWord(text, number) if self.words_model.get(text) == Some(number)
             && !(words_before.iter().any(|(other, own)| other != text && own == number)));
-        let changed = before.1 != self.model.rows
+        let changed = committed
+            || before.1 != self.model.rows
             || before.2 != self.model.defined
             || words_before != self.words_model
             || wrote_a_word;
@@ -274,20 +242,8 @@ impl Machine {
     }
 }
 
-fn one(record: Result<Record<Item>, Error>, expected: Result<Row, Refusal>) {
-    many(record.map(|record| vec![record]), expected.map(|row| vec![row]));
-}
-
-fn many(records: Result<Vec<Record<Item>>, Error>, expected: Result<Vec<Row>, Refusal>) {
-    match (records, expected) {
-        (Ok(records), Ok(rows)) => same(&records, &rows.iter().collect::<Vec<_>>()),
-        (Err(error), Err(refusal)) => assert_eq!(Refusal::from(error), refusal),
-        (records, expected) => panic!("{records:?} instead of {expected:?}"),
-    }
-}
-
 /// All reads but those of filters. What an index's accessor gives is what a look at every record gives, in the index's order.
-fn check_items(items: &<Item as Bucket>::Reads, model: &Model) {
+pub(crate) fn check_items(items: &<Item as Bucket>::Reads, model: &Model) {
     let rows: Vec<&Row> = model.rows.iter().collect();
     let len = rows.len();
     same(&items.all(), &rows);

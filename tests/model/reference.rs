@@ -2,6 +2,8 @@
 
 use noex_store::prelude::*;
 
+use std::collections::BTreeSet;
+
 use super::bucket::{DraftData, Item, PatchData, issues};
 use super::condition::Condition;
 
@@ -54,18 +56,47 @@ pub(crate) struct Model {
     next_place: u64,
     /// The last automatic number.
     counter: u32,
+    /// Whether these are the rows that a transaction sees: then numbers that are given by hand do not move the counter, and
+    /// one that is drawn is drawn again if it is taken.
+    transaction: bool,
 }
 
 type Outcome<T> = Result<T, Refusal>;
 
 impl Model {
     pub(crate) fn new() -> Self {
-        Self { rows: Vec::new(), defined: true, next_place: 0, counter: 0 }
+        Self { rows: Vec::new(), defined: true, next_place: 0, counter: 0, transaction: false }
     }
 
     /// That of a bucket that is not there.
     pub(crate) fn dropped() -> Self {
         Self { defined: false, ..Self::new() }
+    }
+
+    /// What a transaction that begins now sees.
+    pub(crate) fn within_transaction(&self) -> Self {
+        Self { transaction: true, ..self.clone() }
+    }
+
+    /// The numbers that another one drew are used up.
+    pub(crate) fn take_numbers_of(&mut self, other: &Self) {
+        self.counter = other.counter;
+    }
+
+    /// What is left of a transaction that commits now: the times of what it wrote are those of the commit.
+    pub(crate) fn committed(mut self, touched: &BTreeSet<u32>, inserted: &BTreeSet<u32>, now: u64) -> Self {
+        self.transaction = false;
+        for row in &mut self.rows {
+            if touched.contains(&row.item.id) {
+                row.updated_at = now;
+            }
+            if inserted.contains(&row.item.id) {
+                row.created_at = now;
+            }
+        }
+        let rows = std::mem::take(&mut self.rows);
+        self.commit(rows);
+        self
     }
 
     pub(crate) fn get(&self, id: u32) -> Option<&Row> {
@@ -96,7 +127,17 @@ impl Model {
     fn commit(&mut self, rows: Vec<Row>) {
         self.rows = rows;
         self.next_place = self.rows.iter().map(|row| row.place + 1).fold(self.next_place, u64::max);
-        self.counter = self.rows.iter().map(|row| row.item.id).fold(self.counter, u32::max);
+        if !self.transaction {
+            self.counter = self.rows.iter().map(|row| row.item.id).fold(self.counter, u32::max);
+        }
+    }
+
+    /// Draws again as long as the number is one that the transaction sees.
+    fn redrawn(&mut self, rows: &[Row], drawn: bool, item: &mut Item) {
+        while self.transaction && drawn && rows.iter().any(|row| row.item.id == item.id) {
+            self.counter += 1;
+            item.id = self.counter;
+        }
     }
 
     fn added(&self, rows: &mut Vec<Row>, item: Item, now: u64) -> Outcome<Row> {
@@ -112,7 +153,8 @@ impl Model {
 
     pub(crate) fn insert(&mut self, draft: &DraftData, now: u64) -> Outcome<Row> {
         self.known()?;
-        let item = self.complete(draft, &mut 0, now)?;
+        let mut item = self.complete(draft, &mut 0, now)?;
+        self.redrawn(&self.rows.clone(), draft.id.is_none(), &mut item);
         self.insert_item(item, now)
     }
 
@@ -134,7 +176,8 @@ impl Model {
         }
         let mut rows = self.rows.clone();
         let mut added = Vec::new();
-        for (at, item) in items.into_iter().enumerate() {
+        for (at, mut item) in items.into_iter().enumerate() {
+            self.redrawn(&rows, drafts[at].id.is_none(), &mut item);
             added.push(self.added(&mut rows, item, now).map_err(|refusal| in_row(at, refusal))?);
         }
         self.commit(rows);
@@ -143,7 +186,8 @@ impl Model {
 
     pub(crate) fn upsert(&mut self, draft: &DraftData, now: u64) -> Outcome<Row> {
         self.known()?;
-        let item = self.complete(draft, &mut 0, now)?;
+        let mut item = self.complete(draft, &mut 0, now)?;
+        self.redrawn(&self.rows.clone(), draft.id.is_none(), &mut item);
         if self.get(item.id).is_none() {
             return self.insert_item(item, now);
         }
