@@ -184,23 +184,25 @@ fn validation() {
     let miss = |tx: &Transaction, at: usize| {
         tx.bucket::<User>().expect("defined").by_city(&(1_000_000 + at as u32));
     };
-    let kinds: [(&str, &dyn Fn(&Transaction, usize)); 2] = [("keys", &key), ("look-ups in an index", &miss)];
-    for (kind, read) in kinds {
-        println!("\nvalidation of r {kind} against c commits since, in µs a commit");
-        println!("  {:>10} {:>10} {:>10} {:>10}", "r \\ c", 1000, 2000, 4000);
-        let mut corner = Vec::new();
-        for reads in [1000, 2000, 4000] {
-            let row: Vec<f64> = [1000, 2000, 4000].map(|commits| validated(reads, commits, read)).to_vec();
-            let cells: Vec<String> = row.iter().map(|time| format!("{:>10.0}", time / 1e3)).collect();
-            println!("  {reads:>10} {}", cells.join(" "));
-            corner.extend([row[0], row[2]]);
-        }
-        let growth = corner[5] / corner[0];
-        let kept = if growth <= 6.0 { "kept" } else { "MISSED" };
-        println!(
-            "  four times both is {growth:.1} times the time  [r + c: about 4, r x c: 16; at most 6: {kept}]"
-        );
+    grow("keys", &key);
+    grow("look-ups in an index", &miss);
+}
+
+fn grow(kind: &str, read: &dyn Fn(&Transaction, usize)) {
+    println!("\nvalidation of r {kind} against c commits since, in µs a commit");
+    println!("  {:>10} {:>10} {:>10} {:>10}", "r \\ c", 1000, 2000, 4000);
+    let mut corner = Vec::new();
+    for reads in [1000, 2000, 4000] {
+        let row: Vec<f64> = [1000, 2000, 4000].map(|commits| validated(reads, commits, read)).to_vec();
+        let cells: Vec<String> = row.iter().map(|time| format!("{:>10.0}", time / 1e3)).collect();
+        println!("  {reads:>10} {}", cells.join(" "));
+        corner.extend([row[0], row[2]]);
     }
+    let growth = corner[5] / corner[0];
+    let kept = if growth <= 6.0 { "kept" } else { "MISSED" };
+    println!(
+        "  four times both is {growth:.1} times the time  [r + c: about 4, r x c: 16; at most 6: {kept}]"
+    );
 }
 
 /// Lets threads work for a while; returns how often each came to an end.

@@ -136,3 +136,33 @@ async fn snapshots() -> Result<(), Error> {
     assert_eq!(then, 0);
     Ok(())
 }
+
+#[tokio::test]
+async fn transactions_and_snapshots() -> Result<(), Error> {
+    let store = Store::builder().bucket::<User>().bucket::<Order>().start().await?;
+    let user_id = store.bucket::<User>()?.insert(User::draft().name("Alice").email("alice@example.com"))?.id;
+
+    let order: Record<Order> = store.transaction(|tx| {
+        let users = tx.bucket::<User>()?;
+        let orders = tx.bucket::<Order>()?;
+        let user = users.require(&user_id)?;
+        users.update(&user.id, User::patch().age(user.age.unwrap_or(0) + 1))?;
+        orders.insert(Order::draft().user_id(user.id).total(99.99))
+    })?;
+    assert_eq!(store.bucket::<Order>()?.get(&order.id), Some(order));
+    assert_eq!(store.bucket::<User>()?.require(&user_id)?.age, Some(1));
+
+    let tx = store.begin();
+    tx.bucket::<User>()?.delete(&user_id)?;
+    let commit: CommitInfo = tx.commit()?;
+    assert_eq!(commit.version, store.snapshot().version());
+    store.transaction_with(TxOptions::new().retries(0).isolation(Isolation::Snapshot), |tx| {
+        assert_eq!(tx.bucket::<User>()?.get(&user_id), None);
+        Ok::<_, Error>(())
+    })?;
+
+    let snapshot = store.snapshot();
+    let then = snapshot.bucket::<User>()?.count();
+    assert_eq!(then, 0);
+    Ok(())
+}

@@ -210,7 +210,7 @@ fn automatic_numbers_of_concurrent_inserts_conflict() {
                 scope.spawn(move || {
                     let insert = |at: u32| -> Result<u64, Error> {
                         let draft = || User::draft().email(format!("{thread} {at}"));
-                        if at % 2 == 0 {
+                        if at.is_multiple_of(2) {
                             return Ok(users.insert(draft())?.id);
                         }
                         let once = TxOptions::new().retries(0);

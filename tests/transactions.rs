@@ -39,11 +39,23 @@ fn user(id: u32) -> User {
 }
 
 /// What a transaction that came to nothing must not have touched.
-fn state(store: &Store) -> (Version, Vec<Record<User>>, Vec<Record<Order>>, Vec<Record<User>>) {
+#[derive(Debug, PartialEq)]
+struct State {
+    version: Version,
+    users: Vec<Record<User>>,
+    by_age: Vec<Record<User>>,
+    orders: Vec<Record<Order>>,
+}
+
+fn state(store: &Store) -> State {
     let snapshot = store.snapshot();
     let users = snapshot.bucket::<User>().expect("defined");
-    let orders = snapshot.bucket::<Order>().expect("defined").all();
-    (snapshot.version(), users.all(), orders, users.order_by(User::AGE.asc()).collect())
+    State {
+        version: snapshot.version(),
+        users: users.all(),
+        by_age: users.order_by(User::AGE.asc()).collect(),
+        orders: snapshot.bucket::<Order>().expect("defined").all(),
+    }
 }
 
 #[test]

@@ -124,8 +124,10 @@ use syn::DeriveInput;
 /// | `persistent = false` | Keeps the bucket out of what is saved. |
 /// | `crate = path` | Where noex-store is found, if not at `::noex_store`. |
 ///
-/// **Not yet enforced:** `ttl`, `max_size`, `evict` and `persistent` are read, checked and listed in the schema, but this
-/// version of the store neither expires nor evicts nor saves records.
+/// A full bucket loses its first records in the commit that adds new ones, so that the limit holds in every snapshot.
+///
+/// **Not yet enforced:** a record knows when it expires, but stays; `evict = "lru"` does what `oldest` does; and
+/// `persistent` has nothing to act on.
 ///
 /// ```ignore
 /// #[bucket(name = "sessions", ttl = "30m", max_size = 10_000, evict = "lru", persistent = false)]

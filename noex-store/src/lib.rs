@@ -44,7 +44,8 @@
 //!
 //! - [`Bucket`](derive@Bucket): the derive, with all annotations.
 //! - [`Store`], [`BucketHandle`], [`Snapshot`]: where records live, are written, and are kept as they were.
-//! - [`Reader`]: all that can be asked of a bucket, the same on a handle and in a snapshot.
+//! - [`Transaction`], [`TransactionBucket`]: reads and writes of many buckets that are one commit, or nothing.
+//! - [`Reader`]: all that can be asked of a bucket, the same on a handle, in a snapshot and in a transaction.
 //! - [`Field`], [`Filter`], [`Select`]: typed conditions, orders, pages, aggregates; [`Explanation`] says what the planner
 //!   does with them.
 //! - [`Commit`], [`CommitLog`]: every write as a value, in order.
@@ -55,6 +56,10 @@
 //! Every bucket is a set of persistent maps: the records by row, a hash index of the keys and of each unique field, and an
 //! ordered index for each `index`. A write copies the few nodes on its paths, and publishes one new root for all buckets by one atomic
 //! store. A reader loads that root and is done: it takes no lock, waits for nobody, and sees all of a commit or nothing of it.
+//!
+//! A transaction reads one root, keeps its writes to itself, and remembers what it read: keys, ranges of indexes, conditions, ends of
+//! pages. When it commits, that is compared with what has become of the buckets since, which is found by walking the old and
+//! the new maps and passing over all that they share.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -189,10 +189,15 @@ impl<B: Bucket> Part<B> {
         let mut state = self.state.lock();
         let State { reads, writes, view } = &mut *state;
         // Whoever looks at the view sees the records that were changed without having been read.
+        let unread = writes.take_unread();
         if self.is_tracked() {
-            writes.blind_keys().for_each(|hash| reads.key(hash, Seen::Whole));
+            unread.into_iter().for_each(|hash| reads.key(hash, Seen::Whole));
         }
-        let mut shown = view.take().unwrap_or_else(|| Arc::new(base.fork()));
+        // A view that is lost to a panic on the way is made anew.
+        let mut shown = view.take().unwrap_or_else(|| {
+            writes.forget_view();
+            Arc::new(base.fork())
+        });
         if writes.is_stale() {
             // A reader may be on its way through the view, and go on with what it has.
             if Arc::get_mut(&mut shown).is_none() {
@@ -253,9 +258,8 @@ impl<B: Bucket> Part<B> {
 
     /// Removes a record that this part gave.
     pub(crate) fn remove(&self, old: &Record<B>) -> Result<(), Error> {
-        let base = self.base()?;
-        let hash = base.shared().hash.hash(old.key());
-        self.state.lock().writes.remove(hash, old, base);
+        let hash = self.base()?.shared().hash.hash(old.key());
+        self.state.lock().writes.remove(hash, old);
         self.written.store(true, Ordering::Relaxed);
         Ok(())
     }

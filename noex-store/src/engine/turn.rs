@@ -67,7 +67,8 @@ impl Batch<'_> {
         if self.engine.is_stopped() {
             return Err(Error::Stopped.into());
         }
-        let now = self.engine.now().max(self.head.time);
+        // The clock may be the user's.
+        let now = catch::<_, E>(bucket, || Ok(self.engine.now()))?.max(self.head.time);
         let mut work = Write::new(Arc::clone(&self.head), now);
         // The work is on copies: what is half done when the record's code panics goes with them.
         let done = catch(bucket, || {

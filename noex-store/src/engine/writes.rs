@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 
 use super::reads::Touch;
 use super::{Change, RowId, Table};
@@ -27,6 +28,8 @@ pub(crate) struct WriteSet<B: Bucket> {
     undo: Vec<(usize, State<B>)>,
     /// The entries whose record in the view is not the latest.
     stale: Vec<usize>,
+    /// The hashes of keys that were changed without having been read, since the last look.
+    unread: Vec<u64>,
     /// The row that the next inserted record gets.
     next: RowId,
     order: u64,
@@ -59,6 +62,14 @@ impl<B> Clone for State<B> {
     }
 }
 
+/// The hash of a record's value in each unique field.
+type Hashes = SmallVec<[Option<u64>; 2]>;
+
+fn hashes<B: Bucket>(table: &Table<B>, value: &B) -> Hashes {
+    let shared = table.shared();
+    shared.definition.uniques.iter().map(|unique| unique.hash(value, &shared.hash)).collect()
+}
+
 /// A place in the history of a write set, to go back to.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Mark(usize);
@@ -71,6 +82,7 @@ impl<B: Bucket> WriteSet<B> {
             uniques: Vec::new(),
             undo: Vec::new(),
             stale: Vec::new(),
+            unread: Vec::new(),
             next,
             order: 0,
         }
@@ -88,7 +100,7 @@ impl<B: Bucket> WriteSet<B> {
     }
 
     /// Whether the record may be another one when the transaction commits.
-    pub(crate) fn is_blind(&self, at: usize) -> bool {
+    fn is_blind(&self, at: usize) -> bool {
         self.entries.get(at).is_some_and(|entry| !entry.state.steps.is_empty())
     }
 
@@ -110,21 +122,19 @@ impl<B: Bucket> WriteSet<B> {
         at
     }
 
-    fn set(&mut self, at: usize, table: &Table<B>, change: impl FnOnce(&mut State<B>)) {
+    /// Changes what becomes of a key. Runs no code of the record's, which could panic half-way: `hashes` are those of the new
+    /// record's unique values.
+    fn set(&mut self, at: usize, hashes: Hashes, change: impl FnOnce(&mut State<B>)) {
         self.order += 1;
         let before = self.entries[at].state.clone();
         change(&mut self.entries[at].state);
         self.undo.push((at, before));
         self.stale.push(at);
-        self.link_uniques(at, table);
-    }
-
-    fn link_uniques(&mut self, at: usize, table: &Table<B>) {
-        let shared = table.shared();
-        let Some(new) = &self.entries[at].state.new else { return };
-        self.uniques.resize_with(shared.definition.uniques.len(), HashTable::new);
-        for (unique, written) in shared.definition.uniques.iter().zip(&mut self.uniques) {
-            if let Some(hash) = unique.hash(new.value(), &shared.hash)
+        if self.uniques.len() < hashes.len() {
+            self.uniques.resize_with(hashes.len(), HashTable::new);
+        }
+        for (hash, written) in hashes.into_iter().zip(&mut self.uniques) {
+            if let Some(hash) = hash
                 && written.find(hash, |(other, owner)| *other == hash && *owner == at).is_none()
             {
                 written.insert_unique(hash, (hash, at), |(hash, _)| *hash);
@@ -132,7 +142,7 @@ impl<B: Bucket> WriteSet<B> {
         }
     }
 
-    /// The record with another value that this one would have to share a unique value with, `own` aside.
+    /// Whether another entry than `own` has a value of this one in a unique field.
     pub(crate) fn has_unique(
         &self,
         number: usize,
@@ -160,6 +170,7 @@ impl<B: Bucket> WriteSet<B> {
         table: &Table<B>,
         now: u64,
     ) -> Record<B> {
+        let hashes = hashes(table, &value);
         let at = self.entry(hash, value.key(), base);
         let expires_at = table.shared().expiry(now);
         let row = match &self.entries[at].base {
@@ -173,7 +184,7 @@ impl<B: Bucket> WriteSet<B> {
         let version = self.entries[at].version();
         let record = Record::new(value, Meta { row, version, created_at: now, updated_at: now, expires_at });
         let (new, order, again) = (record.clone(), self.order, self.entries[at].base.is_some());
-        self.set(at, table, |state| *state = State { new: Some(new), again, order, steps: Vec::new() });
+        self.set(at, hashes, |state| *state = State { new: Some(new), again, order, steps: Vec::new() });
         record
     }
 
@@ -188,13 +199,17 @@ impl<B: Bucket> WriteSet<B> {
         table: &Table<B>,
         now: u64,
     ) -> Record<B> {
+        let hashes = hashes(table, &value);
         let at = self.entry(hash, old.key(), Some(old));
         let meta = Meta { version: self.entries[at].version(), updated_at: now, ..*old.meta() };
         let record = Record::new(value, meta);
         let new = record.clone();
         // Steps stand for the outcome only where nothing but steps has been done.
         let only_steps = self.entries[at].is_nothing() || self.is_blind(at);
-        self.set(at, table, |state| {
+        if step.is_some() && only_steps {
+            self.unread.push(hash);
+        }
+        self.set(at, hashes, |state| {
             match step {
                 Some(step) if only_steps => state.steps.push(step),
                 _ => state.steps.clear(),
@@ -205,9 +220,9 @@ impl<B: Bucket> WriteSet<B> {
     }
 
     /// Takes a record away.
-    pub(crate) fn remove(&mut self, hash: u64, old: &Record<B>, table: &Table<B>) {
+    pub(crate) fn remove(&mut self, hash: u64, old: &Record<B>) {
         let at = self.entry(hash, old.key(), Some(old));
-        self.set(at, table, |state| {
+        self.set(at, Hashes::new(), |state| {
             state.new = None;
             state.steps.clear();
         });
@@ -217,17 +232,17 @@ impl<B: Bucket> WriteSet<B> {
         Mark(self.undo.len())
     }
 
-    /// Takes back what was done since. Then a new view is needed: rows cannot come back in an old one.
+    /// Takes back what was done since. A view that was made before is good no more: rows cannot come back in it.
     pub(crate) fn roll_back(&mut self, to: Mark) {
         while self.undo.len() > to.0
             && let Some((at, before)) = self.undo.pop()
         {
             self.entries[at].state = before;
         }
-        self.forget_view();
     }
 
-    fn forget_view(&mut self) {
+    /// Starts with a new view, which is a fork of the base table.
+    pub(crate) fn forget_view(&mut self) {
         self.stale = (0..self.entries.len()).collect();
         for entry in &mut self.entries {
             entry.shown = entry.base.clone();
@@ -239,9 +254,9 @@ impl<B: Bucket> WriteSet<B> {
         !self.stale.is_empty()
     }
 
-    /// The keys that are changed without having been read.
-    pub(crate) fn blind_keys(&self) -> impl Iterator<Item = u64> {
-        self.entries.iter().filter(|entry| !entry.state.steps.is_empty()).map(|entry| entry.hash)
+    /// The keys that were changed without having been read, each once: whoever asks is going to read them.
+    pub(crate) fn take_unread(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.unread)
     }
 
     /// Brings the view up to date. A record that is back in a row which the view has emptied needs a new view.
