@@ -104,6 +104,8 @@ const READS: &[Read] = &[
         format!("{:?}", items.filter(Item::SCORE.lt(6)).group_by(Item::KIND).sum(Item::SCORE))
     }),
     ("first", |items| ids(&items.first(5))),
+    ("first, up to an own one", |items| ids(&items.first(41))),
+    ("limit, up to an own one", |items| ids(&items.filter(Item::ID.gt(0_u32)).limit(41).collect())),
     ("last", |items| ids(&items.last(3))),
     ("all", |items| ids(&items.all())),
     ("window by index", |items| ids(&items.order_by(Item::SIZE.desc()).limit(4).collect())),

@@ -301,3 +301,37 @@ fn transactions_over_different_records_do_not_meet() -> Result<(), Error> {
     );
     Ok(())
 }
+
+#[test]
+fn what_was_refused_was_read() -> Result<(), Error> {
+    type Try = fn(&TransactionBucket<'_, User>) -> Result<(), Error>;
+    type Change = fn(&BucketHandle<User>) -> Result<(), Error>;
+    let cases: [(Try, Change); 5] = [
+        (|users| users.insert(user(1)).map(drop), |users| users.delete(&1).map(drop)),
+        (
+            |users| users.insert(User { email: "1@x.y".into(), ..user(5) }).map(drop),
+            |users| users.update(&1, User::patch().email("other")).map(drop),
+        ),
+        (
+            |users| users.update(&2, User::patch().email("1@x.y")).map(drop),
+            |users| users.delete(&1).map(drop),
+        ),
+        (|users| users.update(&7, User::patch().age(1)).map(drop), |users| users.insert(user(7)).map(drop)),
+        (
+            |users| users.delete(&7).map(drop).and(Err(Error::Stopped)),
+            |users| users.insert(user(7)).map(drop),
+        ),
+    ];
+    for (number, (attempt, change)) in cases.into_iter().enumerate() {
+        let (store, users, orders) = shop();
+        users.insert_many([user(1), user(2)])?;
+        let tx = store.begin();
+        attempt(&tx.bucket::<User>()?).expect_err("refused");
+        // It goes on, and does something else instead.
+        tx.bucket::<Order>()?.insert(Order::draft().user(1_u32).total(1_u32))?;
+        change(&users)?;
+        assert!(matches!(tx.commit(), Err(Error::TransactionConflict { .. })), "case {number}");
+        assert_eq!(orders.count(), 0);
+    }
+    Ok(())
+}
