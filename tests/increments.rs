@@ -166,6 +166,21 @@ fn a_sum_that_was_looked_at_was_read() -> Result<(), Error> {
 }
 
 #[test]
+fn a_sum_that_made_a_record_pass_was_read() -> Result<(), Error> {
+    let (store, counters) = store_of::<Counter>();
+    counters.insert(counter(1))?;
+    let tx = store.begin();
+    let own = tx.bucket::<Counter>()?;
+    own.update(&1, Counter::patch().add(Counter::HITS, 5))?;
+    // Only with the sum it passes, so nobody else's change of it is one of a record that passes.
+    assert_eq!(own.filter(Counter::HITS.ge(5_u64)).collect()[0].hits, 5);
+    drop(own);
+    counters.update(&1, Counter::patch().add(Counter::HITS, 1))?;
+    assert!(matches!(tx.commit(), Err(Error::TransactionConflict { .. })));
+    Ok(())
+}
+
+#[test]
 fn a_sum_conflicts_with_the_end_of_its_record_and_of_its_room() -> Result<(), Error> {
     let (store, counters) = store_of::<Counter>();
     counters.insert(counter(1))?;
