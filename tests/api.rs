@@ -166,3 +166,43 @@ async fn transactions_and_snapshots() -> Result<(), Error> {
     assert_eq!(then, 0);
     Ok(())
 }
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct ByRole {
+    role: Role,
+}
+
+#[tokio::test]
+async fn reactive_queries() -> Result<(), Error> {
+    let store = Store::builder().bucket::<User>().start().await?;
+    let users = store.bucket::<User>()?;
+
+    let by_role = store.define_query("users-by-role", |ctx: &QueryCtx<'_>, p: &ByRole| {
+        Ok(ctx.bucket::<User>()?.by_role(&p.role))
+    })?;
+    let admins = by_role.run(&ByRole { role: Role::Admin })?;
+    assert!(admins.is_empty());
+
+    let mut live = by_role.subscribe(ByRole { role: Role::Admin })?;
+    let update = live.next().await.expect("open")?;
+    println!("{} admins at commit {}", update.value.len(), update.version);
+    let guard = by_role.on_change(ByRole { role: Role::User }, |users| println!("{}", users.len()))?;
+    users.insert(User::draft().name("Alice").email("alice@example.com").role(Role::Admin))?;
+    store.settle().await;
+    assert_eq!(live.next().await.expect("open")?.value[0].name, "Alice");
+    let stats = by_role.stats();
+    assert_eq!(stats.subscriptions, 2);
+    drop(guard);
+
+    let total = store.define_query("admin-count", move |ctx: &QueryCtx<'_>, _: &()| {
+        Ok(ctx.query(&by_role, &ByRole { role: Role::Admin })?.len())
+    })?;
+    assert_eq!(*total.run(&())?, 1);
+    let again: Query<(), usize> = store.query("admin-count")?;
+    assert_eq!(*again.run(&())?, 1);
+    assert!(matches!(
+        store.define_query("admin-count", |_: &QueryCtx<'_>, (): &()| Ok(())),
+        Err(Error::QueryAlreadyDefined { .. })
+    ));
+    Ok(())
+}

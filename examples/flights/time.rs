@@ -16,6 +16,18 @@ impl Minute {
     pub fn plus(self, minutes: u32) -> Self {
         Self(self.0.saturating_add(minutes))
     }
+
+    /// The minute that is so many minutes later, or earlier.
+    #[allow(dead_code, reason = "one of the examples needs it")]
+    pub fn plus_signed(self, minutes: i16) -> Self {
+        Self(self.0.saturating_add_signed(i32::from(minutes)))
+    }
+
+    /// The hour that it lies in, counted from 1970-01-01.
+    #[allow(dead_code, reason = "one of the examples needs it")]
+    pub fn hour(self) -> u32 {
+        self.0 / 60
+    }
 }
 
 impl FromStr for Minute {

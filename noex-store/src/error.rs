@@ -131,6 +131,42 @@ pub enum Error {
         /// How often the transaction was run.
         attempts: u32,
     },
+    /// A query of this name is there already.
+    #[error("query `{query}` is already defined")]
+    QueryAlreadyDefined {
+        /// The query's name.
+        query: String,
+    },
+    /// No query of this name is defined.
+    #[error("query `{query}` is not defined")]
+    QueryNotDefined {
+        /// The query's name.
+        query: String,
+    },
+    /// The query of this name has other types.
+    #[error("query `{query}` is a `{defined}`, and was asked for as a `{asked}`")]
+    QueryMismatch {
+        /// The query's name.
+        query: String,
+        /// The type that it was defined with.
+        defined: &'static str,
+        /// The type that it was asked for.
+        asked: &'static str,
+    },
+    /// A query asked, by others, for its own answer.
+    #[error("a query cannot need its own answer: {path}")]
+    QueryCycle {
+        /// The queries on the way.
+        path: String,
+    },
+    /// A query's function panicked.
+    #[error("query `{query}` panicked: {message}")]
+    QueryPanicked {
+        /// The query's name.
+        query: String,
+        /// The panic's message, where it was text.
+        message: String,
+    },
     /// A transaction was started in the closure of another one of the same store.
     #[error(
         "a transaction of this store is running here: use it, or `savepoint` for a part that can fail alone"

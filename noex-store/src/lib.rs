@@ -45,6 +45,7 @@
 //! - [`Bucket`](derive@Bucket): the derive, with all annotations.
 //! - [`Store`], [`BucketHandle`], [`Snapshot`]: where records live, are written, and are kept as they were.
 //! - [`Transaction`], [`TransactionBucket`]: reads and writes of many buckets that are one commit, or nothing.
+//! - [`Query`], [`Subscription`]: pure functions of a snapshot, memoized, and followed as commits touch what they read.
 //! - [`Reader`]: all that can be asked of a bucket, the same on a handle, in a snapshot and in a transaction.
 //! - [`Field`], [`Filter`], [`Select`]: typed conditions, orders, pages, aggregates; [`Explanation`] says what the planner
 //!   does with them.
@@ -68,6 +69,7 @@ mod clock;
 mod engine;
 mod error;
 mod filter;
+mod live;
 mod schema;
 mod store;
 mod sync;
@@ -94,6 +96,10 @@ pub use filter::order::{OrderBy, OrderKey};
 pub use filter::page::{Cursor, Page, PageAfter, PageRequest, Paginated};
 pub use filter::select::{Records, Select};
 pub use filter::sum::Summable;
+pub use live::{
+    Cause, ChangeGuard, Diff, DiffStep, Diffs, Params, Query, QueryCtx, QueryStats, Subscription, Together,
+    Update,
+};
 pub use noex_store_derive::Bucket;
 pub use schema::{Constraint, Evict, FieldKind, FieldSchema, Format, Generated, IndexSchema, Schema};
 pub use store::{

@@ -5,6 +5,6 @@ pub use uuid::Uuid;
 
 pub use crate::{
     Bucket, BucketHandle, Change, Commit, CommitInfo, CommitLog, Cursor, Error, Explanation, Field, Filter,
-    Insertable, Isolation, Page, Paginated, Patch, Reader, Record, Select, Snapshot, Store, StoreBuilder,
-    Transaction, TransactionBucket, TxOptions, ValidationIssue, Version,
+    Insertable, Isolation, Page, Paginated, Patch, Query, QueryCtx, Reader, Record, Select, Snapshot, Store,
+    StoreBuilder, Subscription, Transaction, TransactionBucket, TxOptions, Update, ValidationIssue, Version,
 };

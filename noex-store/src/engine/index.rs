@@ -11,6 +11,7 @@ use std::ops::{Bound, ControlFlow, Range};
 
 use super::RowId;
 use super::key::{KeyParts, OwnedValue};
+use super::stab::{Stabs, stabs};
 use super::tree::Tree;
 
 /// One side of a comparison with a part of a key.
@@ -78,6 +79,8 @@ pub trait OrderedIndex<B>: Send + Sync {
     fn holds(&self, record: &B, prefix: &[KeyPoint<'_>], range: KeyRange<'_>) -> bool;
     /// A copy of a value of a part of the key; `None` if it is of another type.
     fn own(&self, part: usize, value: &dyn Any) -> Option<OwnedValue>;
+    /// An empty set of ranges over the first part of the key.
+    fn stabs(&self) -> Box<dyn Stabs<B>>;
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -212,6 +215,10 @@ impl<B: 'static, P: KeyParts<B>> OrderedIndex<B> for TreeIndex<B, P> {
 
     fn own(&self, part: usize, value: &dyn Any) -> Option<OwnedValue> {
         self.parts.own(part, value)
+    }
+
+    fn stabs(&self) -> Box<dyn Stabs<B>> {
+        stabs(self.parts)
     }
 }
 

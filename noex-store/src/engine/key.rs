@@ -117,6 +117,15 @@ pub trait Part<B>: Copy + Send + Sync + 'static {
     fn compare(&self, stored: &Self::Stored, point: KeyPoint<'_>) -> Ordering;
     /// A copy of a point's value; `None` if it is of another type.
     fn own(&self, value: &dyn Any) -> Option<OwnedValue>;
+    /// A point as the index holds it; `None` if it is of another type.
+    fn of_point(&self, point: KeyPoint<'_>) -> Option<Self::Stored>;
+}
+
+fn store_point<C: Codec>(point: KeyPoint<'_>) -> Option<C::Stored> {
+    match point {
+        KeyPoint::Absent => None,
+        KeyPoint::Value(value) => value.downcast_ref::<C::Value>().map(C::store),
+    }
 }
 
 /// A value of one part of a key.
@@ -195,6 +204,10 @@ impl<B: 'static, C: Codec> Part<B> for Req<B, C> {
     fn own(&self, value: &dyn Any) -> Option<OwnedValue> {
         own_value::<C>(value)
     }
+
+    fn of_point(&self, point: KeyPoint<'_>) -> Option<C::Stored> {
+        store_point::<C>(point)
+    }
 }
 
 impl<B: 'static, C: Codec> Part<B> for Opt<B, C> {
@@ -215,6 +228,13 @@ impl<B: 'static, C: Codec> Part<B> for Opt<B, C> {
     fn own(&self, value: &dyn Any) -> Option<OwnedValue> {
         own_value::<C>(value)
     }
+
+    fn of_point(&self, point: KeyPoint<'_>) -> Option<Option<C::Stored>> {
+        match point {
+            KeyPoint::Absent => Some(None),
+            point => store_point::<C>(point).map(Some),
+        }
+    }
 }
 
 /// The whole key of an index: one to six parts, or the elements of a collection.
@@ -229,6 +249,12 @@ pub trait KeyParts<B>: Copy + Send + Sync + 'static {
     fn same(&self, a: &B, b: &B) -> bool;
     /// A copy of a value of a part; `None` if it is of another type.
     fn own(&self, part: usize, value: &dyn Any) -> Option<OwnedValue>;
+    /// The first part of the key.
+    type First: Ord + Clone + Send + Sync + 'static;
+    /// The first part of a kept key.
+    fn first(&self, stored: &Self::Stored) -> Self::First;
+    /// A point of the first part; `None` if it is of another type.
+    fn first_of(&self, point: KeyPoint<'_>) -> Option<Self::First>;
 }
 
 impl<B: 'static, C: Codec> KeyParts<B> for Each<B, C> {
@@ -254,10 +280,23 @@ impl<B: 'static, C: Codec> KeyParts<B> for Each<B, C> {
     fn own(&self, _part: usize, value: &dyn Any) -> Option<OwnedValue> {
         own_value::<C>(value)
     }
+
+    type First = C::Stored;
+
+    fn first(&self, stored: &C::Stored) -> C::Stored {
+        stored.clone()
+    }
+
+    fn first_of(&self, point: KeyPoint<'_>) -> Option<C::Stored> {
+        store_point::<C>(point)
+    }
 }
 
 macro_rules! key_parts {
-    ($($part:ident $number:tt),+) => {
+    ($first:ident $zero:tt $(, $part:ident $number:tt)*) => {
+        key_parts!(@all $first; $first $zero $(, $part $number)*);
+    };
+    (@all $first:ident; $($part:ident $number:tt),+) => {
         impl<B: 'static, $($part: Part<B>),+> KeyParts<B> for ($($part,)+) {
             type Stored = ($($part::Stored,)+);
 
@@ -283,6 +322,16 @@ macro_rules! key_parts {
                     $($number => self.$number.own(value),)+
                     _ => None,
                 }
+            }
+
+            type First = $first::Stored;
+
+            fn first(&self, stored: &Self::Stored) -> Self::First {
+                stored.0.clone()
+            }
+
+            fn first_of(&self, point: KeyPoint<'_>) -> Option<Self::First> {
+                self.0.of_point(point)
             }
         }
     };

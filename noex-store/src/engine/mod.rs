@@ -10,9 +10,11 @@ mod keys;
 mod numbers;
 mod part;
 mod publish;
+mod read_index;
 mod reads;
 mod root;
 mod rows;
+mod stab;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -34,15 +36,17 @@ pub use key::{CodecOfPlain, Probe, each, optional, required};
 pub(crate) use numbers::Numbered;
 #[cfg(test)]
 pub(crate) use part::Fault;
-pub(crate) use part::{Part, Tracking};
+pub(crate) use part::{AnyPart, Part, Tracking};
 pub(crate) use publish::Engine;
+pub(crate) use read_index::{AnyReadIndex, ReadIndex, ReaderId};
 pub(crate) use reads::{Delta, Seen, Watch};
 pub(crate) use root::{Root, Slot};
 pub(crate) use rows::{Chunk, Rows, Slots};
+pub(crate) use stab::Stabs;
 pub(crate) use table::Shared;
 pub(crate) use table::Table;
 pub(crate) use transaction::{Marks, Refused, Transaction};
-pub(crate) use turn::{Running, catch};
+pub(crate) use turn::{Running, catch, panic_message};
 pub(crate) use write::{Edit, Write};
 pub(crate) use writes::Step;
 

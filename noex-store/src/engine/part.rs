@@ -1,6 +1,7 @@
 //! A transaction's part in one bucket: what it read there, what it means to write, and what the bucket looks like to it.
 
 use std::any::Any;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -8,7 +9,7 @@ use super::numbers::Numbered;
 use super::reads::{ReadSet, Seen, Touch, Watch, versions};
 use super::table::{Shared, key_changed, not_unique};
 use super::writes::{Mark, Step, WriteSet};
-use super::{Root, RowId, Slot, Table, Write};
+use super::{AnyReadIndex, KeyPoint, KeyRange, ReadIndex, ReaderId, Root, RowId, Slot, Table, Write};
 use crate::bucket::convert::UniqueKey;
 use crate::bucket::record::Record;
 use crate::bucket::{Bucket, validate};
@@ -56,6 +57,8 @@ pub(crate) enum Fault {
     Turn,
     /// Keys are looked up in the write set and the base, and forgotten.
     Keys,
+    /// The end of a range of an index is taken to be one of those before it.
+    RangeEnd,
 }
 
 impl Tracking {
@@ -97,6 +100,10 @@ pub(crate) trait AnyPart: Send + Sync {
     fn apply(&self, work: &mut Write) -> Result<Result<(), Conflict>, Error>;
     fn mark(&self) -> Mark;
     fn roll_back(&self, to: Mark);
+    /// An empty index for read sets of this bucket.
+    fn new_index(&self) -> Box<dyn AnyReadIndex>;
+    /// Adds what was read to an index of this bucket.
+    fn register(&self, index: &mut dyn AnyReadIndex, reader: ReaderId);
 }
 
 impl<B: Bucket> Part<B> {
@@ -114,6 +121,16 @@ impl<B: Bucket> Part<B> {
     /// Whether reads are recorded.
     pub(crate) fn is_tracked(&self) -> bool {
         self.tracking.reads
+    }
+
+    /// The range that is recorded for one that was asked for.
+    pub(crate) fn seen_range<'k>(&self, range: KeyRange<'k>) -> KeyRange<'k> {
+        match range.end {
+            // What lies just before the end is left out.
+            _ if !self.tracking.skips(Fault::RangeEnd) => range,
+            Bound::Unbounded => KeyRange { end: Bound::Excluded(KeyPoint::Absent), ..range },
+            Bound::Included(_) | Bound::Excluded(_) => KeyRange { end: range.start, ..range },
+        }
     }
 
     /// What all versions of the bucket have in common.
@@ -368,6 +385,16 @@ impl<B: Bucket> AnyPart for Part<B> {
             Err(touch) => return Ok(Err(conflict(touch))),
         };
         Ok(edit.apply(changes).map_err(|error| conflict(Touch::of(&error))))
+    }
+
+    fn new_index(&self) -> Box<dyn AnyReadIndex> {
+        Box::new(ReadIndex::<B>::default())
+    }
+
+    fn register(&self, index: &mut dyn AnyReadIndex, reader: ReaderId) {
+        if let Some(index) = index.as_any().downcast_mut::<ReadIndex<B>>() {
+            index.add(reader, &self.state.lock().reads);
+        }
     }
 
     fn mark(&self) -> Mark {

@@ -1,7 +1,7 @@
 //! The engine: the current root, the turn to write, and the log.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::commit::Commit;
@@ -28,7 +28,11 @@ pub(crate) struct Engine {
     clock: Arc<dyn Clock>,
     /// The state of [`Engine::random`].
     random: AtomicU64,
+    /// Whom to tell of commits.
+    listener: OnceLock<Listener>,
 }
+
+type Listener = Box<dyn Fn() + Send + Sync>;
 
 impl Engine {
     pub(crate) fn new(hashing: Hashing, clock: Arc<dyn Clock>, log_capacity: usize) -> Self {
@@ -42,6 +46,7 @@ impl Engine {
             hash: HashState::new(hashing),
             clock,
             random: AtomicU64::new(0),
+            listener: OnceLock::new(),
         }
     }
 
@@ -73,6 +78,18 @@ impl Engine {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         // 53 bits are what a float holds.
         ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Has somebody told after each publishing; must be quick. Only the first who asks for it is told.
+    pub(crate) fn listen(&self, listener: impl Fn() + Send + Sync + 'static) {
+        let _ = self.listener.set(Box::new(listener));
+    }
+
+    #[inline]
+    pub(super) fn tell_of_commits(&self) {
+        if let Some(listener) = self.listener.get() {
+            listener();
+        }
     }
 
     pub(super) fn is_stopped(&self) -> bool {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
 
-use super::{Root, Slot, Table};
+use super::{KeyRange, Root, Slot, Table};
 use crate::bucket::Bucket;
 use crate::bucket::record::Record;
 use crate::error::Error;
@@ -37,6 +37,9 @@ pub(crate) trait Watch<B: Bucket>: Send + Sync {
     fn find(&self, table: &Table<B>, visit: &mut dyn FnMut(&Record<B>) -> ControlFlow<()>);
     /// The field that the condition is about, if it is one.
     fn field(&self) -> Option<u16>;
+    /// Calls `stand` with an ordered index and ranges of the first part of its key, in which every record has an entry that
+    /// passes the condition; `false` if there is none. The same each time.
+    fn anchor(&self, stand: &mut dyn FnMut(usize, &[KeyRange<'_>])) -> bool;
 }
 
 /// All that was read of a bucket.
@@ -56,7 +59,7 @@ struct Points<K> {
 }
 
 /// The record and the field whose change touched what was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Touch {
     /// The key, as its `Debug` text.
     pub(crate) key: String,
@@ -64,6 +67,10 @@ pub(crate) struct Touch {
 }
 
 impl Touch {
+    pub(crate) fn new<B: Bucket>(delta: &Delta<B>, field: Option<u16>) -> Self {
+        Self { key: delta.key_text(), field: field.map(field_name::<B>) }
+    }
+
     /// What an error of a write that ought to be possible is about.
     pub(crate) fn of(error: &Error) -> Self {
         match error {
@@ -118,6 +125,20 @@ impl<B: Bucket> ReadSet<B> {
         self.watches.push(watch);
     }
 
+    /// Hashes of the keys that were looked up; some more than once.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (u64, Seen)> + '_ {
+        self.keys.list.iter().map(|((), hash, seen)| (*hash, *seen))
+    }
+
+    /// Numbers of unique fields, and hashes of the values that were looked up.
+    pub(crate) fn uniques(&self) -> impl Iterator<Item = (usize, u64, Seen)> + '_ {
+        self.uniques.list.iter().copied()
+    }
+
+    pub(crate) fn watches(&self) -> &[Arc<dyn Watch<B>>] {
+        &self.watches
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.keys.list.is_empty() && self.uniques.list.is_empty() && self.watches.is_empty()
     }
@@ -132,10 +153,7 @@ impl<B: Bucket> ReadSet<B> {
         if changes.is_empty() {
             return None;
         }
-        let touch = |delta: &Delta<B>, field: Option<u16>| Touch {
-            key: delta.key_text(),
-            field: field.map(field_name::<B>),
-        };
+        let touch = Touch::new::<B>;
         if let Some(at) = self.touched_key(new, &changes) {
             return Some(touch(&changes[at], None));
         }
@@ -298,4 +316,4 @@ fn field_name<B: Bucket>(number: u16) -> &'static str {
 
 #[cfg(test)]
 #[path = "tests/reads.rs"]
-mod tests;
+pub(super) mod tests;

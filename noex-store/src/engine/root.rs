@@ -34,6 +34,8 @@ pub(crate) struct Entry {
 pub(crate) trait AnyTable: Any + Send + Sync {
     fn schema(&self) -> &'static Schema;
     fn len(&self) -> usize;
+    /// A number that all versions of the bucket have in common, and another bucket has not while this one is alive.
+    fn identity(&self) -> usize;
 }
 
 impl<B: Bucket> AnyTable for Table<B> {
@@ -43,6 +45,10 @@ impl<B: Bucket> AnyTable for Table<B> {
 
     fn len(&self) -> usize {
         Self::len(self)
+    }
+
+    fn identity(&self) -> usize {
+        Arc::as_ptr(self.shared()).addr()
     }
 }
 
@@ -68,6 +74,12 @@ impl Root {
         let slot = self.slot(B::NAME).ok_or(Error::BucketNotDefined { bucket: B::NAME })?;
         self.typed::<B>(slot)?;
         Ok(slot)
+    }
+
+    /// Whether both have the same buckets: none was defined or dropped in between. O(buckets).
+    pub(crate) fn same_buckets(a: &Self, b: &Self) -> bool {
+        let identity = |entry: &Entry| entry.table.as_ref().map(|table| table.identity());
+        a.slots.len() == b.slots.len() && a.slots.iter().map(identity).eq(b.slots.iter().map(identity))
     }
 
     /// The table of a bucket, or the reason why there is none.

@@ -63,6 +63,10 @@ impl Transaction {
         Ok((slot, part))
     }
 
+    pub(crate) fn for_each_part(&self, visit: &mut dyn FnMut(&dyn AnyPart)) {
+        self.parts.lock().iter().for_each(|part| visit(part.as_ref()));
+    }
+
     /// Where the transaction stands, to come back to.
     pub(crate) fn mark(&self) -> Marks {
         self.parts.lock().iter().map(|part| (part.slot(), part.mark())).collect()

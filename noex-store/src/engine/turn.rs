@@ -46,8 +46,11 @@ impl Engine {
             request.run(&mut batch);
             made.push(request);
         }
-        let unused = batch.publish(&mut turn);
+        let (published, unused) = batch.publish(&mut turn);
         drop(turn);
+        if published {
+            self.tell_of_commits();
+        }
         made.iter().for_each(|request| request.tell(Told::Done));
         // Who came too late for this batch leads the next one.
         self.queue.lead();
@@ -90,18 +93,22 @@ impl Batch<'_> {
         }
     }
 
-    /// Makes the last root the current one. Returns what nobody needs any more.
-    fn publish(self, turn: &mut Retired) -> impl Drop + use<> {
+    /// Makes the last root the current one. Returns whether there was any, and what nobody needs any more.
+    fn publish(self, turn: &mut Retired) -> (bool, impl Drop + use<>) {
         let Self { engine, head, commits, passed } = self;
         let mut unused: SmallVec<[Arc<Root>; 2]> = SmallVec::new();
-        if !commits.is_empty() {
+        let any = !commits.is_empty();
+        for commit in &commits {
+            tracing::trace!(version = commit.version().get(), changes = commit.len(), "commit");
+        }
+        if any {
             // The log first: whoever sees the root can read how it came to be.
             engine.log().append(commits);
             let old = engine.root.swap(head);
             unused.extend(passed.into_iter().skip(1));
             turn.retire(old, &mut unused);
         }
-        unused
+        (any, unused)
     }
 }
 
@@ -250,7 +257,7 @@ pub(crate) fn catch<T, E: From<Error>>(
     })
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

@@ -164,6 +164,15 @@ impl<B: Bucket> Node<B> {
         }
     }
 
+    /// The single conditions that must all hold.
+    pub(crate) fn leaves<'n>(&'n self, into: &mut Vec<&'n dyn Leaf<B>>) {
+        match self {
+            Self::Leaf(leaf) => into.push(leaf.as_ref()),
+            Self::All(nodes) => nodes.iter().for_each(|node| node.leaves(into)),
+            Self::Const(_) | Self::Any(_) | Self::Not(_) => {}
+        }
+    }
+
     /// The field of the first condition, if there is any.
     pub(crate) fn first_field(&self) -> Option<u16> {
         match self {

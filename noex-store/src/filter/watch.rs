@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::Filter;
 use super::execute::{Position, compare_place, unordered};
+use super::leaf::Target;
 use super::order::OrderKey;
 use super::plan::Query;
 use crate::bucket::Bucket;
@@ -94,6 +95,45 @@ impl<B: Bucket> Watch<B> for FilterWatch<B> {
     fn field(&self) -> Option<u16> {
         self.filter.node.first_field()
     }
+
+    fn anchor(&self, stand: &mut dyn FnMut(usize, &[KeyRange<'_>])) -> bool {
+        let mut conjuncts = Vec::new();
+        self.filter.node.leaves(&mut conjuncts);
+        let schemas = || B::schema().indexes.iter().enumerate();
+        let target = |each: bool| if each { Target::Element } else { Target::Value };
+        // Single values hold few records, ranges many.
+        for single in [true, false] {
+            for (number, schema) in schemas() {
+                let Some(first) = schema.fields.first() else { continue };
+                for leaf in conjuncts.iter().filter(|leaf| leaf.field() == *first) {
+                    if let Some((of, ranges)) = leaf.ranges()
+                        && of == target(schema.each)
+                        && leaf.points().is_some() == single
+                    {
+                        stand(number, &ranges);
+                        return true;
+                    }
+                }
+            }
+        }
+        // The end of a window is a range too, where an index has its order.
+        let Some(window) = &self.window else { return false };
+        let (Some(key), Some(last)) = (window.order.first(), &window.last) else { return false };
+        let Some(value) = last.values.first() else { return false };
+        let Some((number, _)) =
+            schemas().find(|(_, schema)| !schema.each && schema.fields.first() == Some(&key.field))
+        else {
+            return false;
+        };
+        let end = Bound::Included(super::order::point(value));
+        let range = if key.desc {
+            KeyRange { start: end, end: Bound::Unbounded }
+        } else {
+            KeyRange { start: Bound::Unbounded, end }
+        };
+        stand(number, &[range]);
+        true
+    }
 }
 
 /// A look-up in an ordered index.
@@ -165,5 +205,14 @@ impl<B: Bucket> Watch<B> for IndexWatch<B> {
 
     fn field(&self) -> Option<u16> {
         B::schema().indexes.get(self.number)?.fields.first().copied()
+    }
+
+    fn anchor(&self, stand: &mut dyn FnMut(usize, &[KeyRange<'_>])) -> bool {
+        let range = match self.prefix.first() {
+            Some(first) => KeyRange::point(point(first)),
+            None => self.range(),
+        };
+        stand(self.number, &[range]);
+        true
     }
 }

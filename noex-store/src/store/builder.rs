@@ -79,7 +79,7 @@ impl StoreBuilder {
         for define in self.buckets {
             define(&engine)?;
         }
-        Ok(Store { name: self.name.into(), engine: Arc::new(engine) })
+        Ok(Store::new(self.name.into(), Arc::new(engine)))
     }
 }
 

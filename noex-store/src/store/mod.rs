@@ -21,6 +21,7 @@ use std::sync::Arc;
 use crate::bucket::Bucket;
 use crate::engine::{CommitLog, Engine};
 use crate::error::Error;
+use crate::live::{LiveHandle, Params, Queries, Query, QueryCtx, Subscription, Together};
 use crate::schema::Schema;
 
 /// A store of buckets: a cheap handle (one `Arc`), `Clone + Send + Sync`.
@@ -54,9 +55,26 @@ use crate::schema::Schema;
 pub struct Store {
     name: Arc<str>,
     engine: Arc<Engine>,
+    services: Arc<Services>,
+}
+
+/// What runs beside a store.
+struct Services {
+    live: Arc<LiveHandle>,
+    queries: Queries,
 }
 
 impl Store {
+    fn new(name: Arc<str>, engine: Arc<Engine>) -> Self {
+        let live = LiveHandle::new(Arc::clone(&engine));
+        Self { name, engine, services: Arc::new(Services { live, queries: Queries::default() }) }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn put_fault(&self, fault: Option<crate::engine::Fault>) {
+        self.services.live.put_fault(fault);
+    }
+
     /// Starts the definition of a store.
     pub fn builder() -> StoreBuilder {
         StoreBuilder::default()
@@ -234,6 +252,97 @@ impl Store {
         Transaction::new(Arc::clone(&self.engine), isolation)
     }
 
+    /// Defines a query: a pure function of a snapshot and parameters. Its answers are memoized by their parameters, and good
+    /// until a commit touches what was read.
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    /// # struct User { #[bucket(key)] id: u32, #[bucket(index)] city: String }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<User>().start().await?;
+    /// # let users = store.bucket::<User>()?;
+    /// let in_city = store.define_query("in-city", |ctx: &QueryCtx<'_>, city: &String| {
+    ///     Ok(ctx.bucket::<User>()?.by_city(city))
+    /// })?;
+    /// let mut live = in_city.subscribe("Brno".to_owned())?;
+    /// assert_eq!(live.next().await.expect("open")?.value.len(), 0);
+    /// users.insert(User { id: 1, city: "Brno".into() })?;
+    /// let update = live.next().await.expect("open")?;
+    /// assert_eq!((update.value.len(), update.version), (1, store.snapshot().version()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::QueryAlreadyDefined`].
+    pub fn define_query<P: Params, T: PartialEq + Send + Sync + 'static>(
+        &self,
+        name: &str,
+        query: impl Fn(&QueryCtx<'_>, &P) -> Result<T, Error> + Send + Sync + 'static,
+    ) -> Result<Query<P, T>, Error> {
+        self.services.queries.define(&self.services.live, name, query)
+    }
+
+    /// The query of a name.
+    ///
+    /// # Errors
+    /// [`Error::QueryNotDefined`], [`Error::QueryMismatch`] if its types are others.
+    pub fn query<P: Params, T: PartialEq + Send + Sync + 'static>(
+        &self,
+        name: &str,
+    ) -> Result<Query<P, T>, Error> {
+        self.services.queries.get(name)
+    }
+
+    /// The names of all queries that are defined, in alphabetical order.
+    pub fn queries(&self) -> Vec<String> {
+        self.services.queries.names()
+    }
+
+    /// Frees a query's name. Whoever holds the query or a subscription of it goes on.
+    ///
+    /// # Errors
+    /// [`Error::QueryNotDefined`].
+    pub fn undefine_query(&self, name: &str) -> Result<(), Error> {
+        self.services.queries.undefine(name)
+    }
+
+    /// Follows several queries as one: each update has the answers of all of them at one commit.
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    /// # struct User { #[bucket(key)] id: u32 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<User>().start().await?;
+    /// let count = store.define_query("count", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<User>()?.count()))?;
+    /// let has = store.define_query("has", |ctx: &QueryCtx<'_>, id: &u32| Ok(ctx.bucket::<User>()?.contains_key(id)))?;
+    /// let mut both = store.watch_together(((count, ()), (has, 7)))?;
+    /// store.bucket::<User>()?.insert(User { id: 7 })?;
+    /// store.settle().await;
+    /// let (count, has) = &*both.next().await.expect("open")?.value;
+    /// assert_eq!((**count, **has), (1, true));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Query::subscribe`].
+    pub fn watch_together<W: Together>(&self, queries: W) -> Result<Subscription<W::Frame>, Error> {
+        let name = queries.names().join(" + ").into();
+        let query =
+            Query::new(&self.services.live, name, move |ctx: &QueryCtx<'_>, (): &()| queries.ask(ctx));
+        query.subscribe(())
+    }
+
+    /// Waits until every subscription has been told of every commit that was made before this call.
+    pub async fn settle(&self) {
+        self.services.live.settle().await;
+    }
+
     /// The log of the latest commits, for whoever wants to follow what changes.
     ///
     /// ```
@@ -255,16 +364,14 @@ impl Store {
         self.engine.log().clone()
     }
 
-    /// Stops the store: every later write fails with [`Error::Stopped`]; reads go on. Calling it again does nothing.
+    /// Stops the store: every later write fails with [`Error::Stopped`]; reads go on. Waits until every subscription has been
+    /// told of the last commit. Calling it again does nothing.
     ///
     /// # Errors
     /// None yet.
-    #[expect(
-        clippy::unused_async,
-        reason = "what is to be waited for, like persistence, comes with services"
-    )]
     pub async fn stop(&self) -> Result<(), Error> {
         self.engine.stop();
+        self.settle().await;
         Ok(())
     }
 }

@@ -95,6 +95,14 @@ impl<B: Bucket> Reader<B> {
         }
     }
 
+    /// The range that is recorded of one that was asked for: the same, but for a fault that tests put in.
+    fn seen_range<'k>(&self, range: KeyRange<'k>) -> KeyRange<'k> {
+        match &self.source {
+            Source::Transaction(part) => part.seen_range(range),
+            _ => range,
+        }
+    }
+
     fn is_watched(&self) -> bool {
         matches!(&self.source, Source::Transaction(part) if part.is_tracked())
     }
@@ -336,7 +344,7 @@ fn by_range<B: Bucket>(
             records.extend(table.rows().get(row).cloned());
             ControlFlow::Continue(())
         });
-        let watch = watched.then(|| IndexWatch::new(index, number, &points, range));
+        let watch = watched.then(|| IndexWatch::new(index, number, &points, reader.seen_range(range)));
         Some((records, watch))
     };
     let Some((records, watch)) = reader.with(find).flatten() else { return Vec::new() };

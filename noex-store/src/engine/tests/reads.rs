@@ -14,7 +14,7 @@ use crate::filter::watch::{FilterWatch, IndexWatch, Taken, Window};
 
 #[derive(noex_store_derive::Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[bucket(name = "things", crate = crate)]
-struct Thing {
+pub(crate) struct Thing {
     #[bucket(key)]
     id: u32,
     #[bucket(unique)]
@@ -31,7 +31,7 @@ fn thing(id: u32, random: &mut Random) -> Thing {
     Thing { id, code: 1000 + id, kind: random.below(60) as u8, size: random.below(100) as i16, tags }
 }
 
-fn table(random: &mut Random) -> Table<Thing> {
+pub(crate) fn table(random: &mut Random) -> Table<Thing> {
     let mut table = Table::new(HashState::new(Hashing::Fast));
     table.insert_many((0..200).map(|id| thing(id, random)).collect(), 1).map_err(|_| ()).expect("good");
     table.keep();
@@ -42,7 +42,7 @@ fn record(table: &Table<Thing>, random: &mut Random) -> Option<Record<Thing>> {
     table.get(&(random.below(260) as u32)).cloned()
 }
 
-fn change(table: &mut Table<Thing>, random: &mut Random) {
+pub(crate) fn change(table: &mut Table<Thing>, random: &mut Random) {
     match (random.below(4), record(table, random)) {
         (0, _) => drop(table.insert(thing(random.below(260) as u32, random), 2)),
         (1, Some(old)) => table.remove(&old),
@@ -60,7 +60,7 @@ fn change(table: &mut Table<Thing>, random: &mut Random) {
     table.keep();
 }
 
-fn watch(random: &mut Random) -> Arc<dyn Watch<Thing>> {
+pub(crate) fn watch(random: &mut Random) -> Arc<dyn Watch<Thing>> {
     let kind = random.below(60) as u8;
     let filter = match random.below(6) {
         0 => {

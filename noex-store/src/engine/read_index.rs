@@ -1,0 +1,219 @@
+//! The read sets of many readers of a bucket, turned around: from a change to those whose reads it touches.
+//!
+//! Keys and unique values stand in hash maps; conditions that an index serves stand at the first part of that index's key, single
+//! values and true ranges apart; all others are asked one by one. So a change costs O(log n + touched), not a walk over all readers,
+//! but for those last.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use foldhash::HashMap;
+use smallvec::SmallVec;
+
+use super::reads::{Delta, ReadSet, Seen, Touch, Watch, versions};
+use super::{KeyRange, Root, Slot, Stabs, Table};
+use crate::bucket::Bucket;
+use crate::bucket::record::Record;
+
+/// The number of a reader, given by whoever keeps the index.
+pub(crate) type ReaderId = u64;
+
+/// A watch, and whose it is.
+type Owned<B> = (ReaderId, Arc<dyn Watch<B>>);
+
+type Readers = SmallVec<[(ReaderId, Seen); 1]>;
+
+/// The read sets of a bucket's readers.
+pub(crate) struct ReadIndex<B: Bucket> {
+    keys: HashMap<u64, Readers>,
+    uniques: HashMap<(usize, u64), Readers>,
+    watches: Vec<Option<Owned<B>>>,
+    free: Vec<u32>,
+    /// For each ordered index, the watches that stand at it.
+    anchored: Vec<Box<dyn Stabs<B>>>,
+    /// The watches that stand at none.
+    loose: Vec<u32>,
+    readers: HashMap<ReaderId, Registered>,
+}
+
+#[derive(Default)]
+struct Registered {
+    keys: Vec<u64>,
+    uniques: Vec<(usize, u64)>,
+    watches: Vec<u32>,
+}
+
+impl<B: Bucket> Default for ReadIndex<B> {
+    fn default() -> Self {
+        Self {
+            keys: HashMap::default(),
+            uniques: HashMap::default(),
+            watches: Vec::new(),
+            free: Vec::new(),
+            anchored: B::definition().indexes.iter().map(|make| make().stabs()).collect(),
+            loose: Vec::new(),
+            readers: HashMap::default(),
+        }
+    }
+}
+
+fn leave<K: std::hash::Hash + Eq>(map: &mut HashMap<K, Readers>, key: K, reader: ReaderId) {
+    if let Some(readers) = map.get_mut(&key) {
+        readers.retain(|(other, _)| *other != reader);
+        if readers.is_empty() {
+            map.remove(&key);
+        }
+    }
+}
+
+impl<B: Bucket> ReadIndex<B> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.readers.is_empty()
+    }
+
+    /// Adds what a reader read, to what it read before. O(reads × log n).
+    pub(crate) fn add(&mut self, reader: ReaderId, reads: &ReadSet<B>) {
+        let own = self.readers.entry(reader).or_default();
+        for (hash, seen) in reads.keys() {
+            self.keys.entry(hash).or_default().push((reader, seen));
+            own.keys.push(hash);
+        }
+        for (number, hash, seen) in reads.uniques() {
+            self.uniques.entry((number, hash)).or_default().push((reader, seen));
+            own.uniques.push((number, hash));
+        }
+        for watch in reads.watches() {
+            let id = match self.free.pop() {
+                Some(id) => id,
+                None => {
+                    self.watches.push(None);
+                    (self.watches.len() - 1) as u32
+                }
+            };
+            let anchored = &mut self.anchored;
+            let stands = watch.anchor(&mut |index, ranges| {
+                if let Some(stabs) = anchored.get_mut(index) {
+                    ranges.iter().for_each(|range| stabs.add(*range, id));
+                }
+            });
+            if !stands {
+                self.loose.push(id);
+            }
+            if let Some(slot) = self.watches.get_mut(id as usize) {
+                *slot = Some((reader, Arc::clone(watch)));
+            }
+            own.watches.push(id);
+        }
+    }
+
+    /// Forgets a reader. O(reads × log n).
+    pub(crate) fn remove(&mut self, reader: ReaderId) {
+        let Some(own) = self.readers.remove(&reader) else { return };
+        own.keys.into_iter().for_each(|hash| leave(&mut self.keys, hash, reader));
+        own.uniques.into_iter().for_each(|key| leave(&mut self.uniques, key, reader));
+        for id in own.watches {
+            let Some((_, watch)) = self.watches.get_mut(id as usize).and_then(Option::take) else { continue };
+            let anchored = &mut self.anchored;
+            let stands = watch.anchor(&mut |index, ranges: &[KeyRange<'_>]| {
+                if let Some(stabs) = anchored.get_mut(index) {
+                    ranges.iter().for_each(|range| stabs.remove(*range, id));
+                }
+            });
+            if !stands && let Some(at) = self.loose.iter().position(|other| *other == id) {
+                self.loose.swap_remove(at);
+            }
+            self.free.push(id);
+        }
+    }
+
+    /// All readers.
+    pub(crate) fn readers(&self) -> impl Iterator<Item = ReaderId> + '_ {
+        self.readers.keys().copied()
+    }
+
+    /// Tells, for each reader whose reads a change between two versions touches, the first such change.
+    pub(crate) fn touched(&self, old: &Table<B>, new: &Table<B>, tell: &mut dyn FnMut(ReaderId, Touch)) {
+        let shared = new.shared();
+        for delta in old.delta(new) {
+            let sides = || [delta.old(), delta.new()].into_iter().flatten();
+            let whole = delta.old().is_some() && delta.new().is_some();
+            let mut told = |readers: &Readers, same: bool, field: Option<u16>| {
+                for (reader, seen) in readers {
+                    if *seen == Seen::Whole || !same {
+                        tell(*reader, delta.touch(field));
+                    }
+                }
+            };
+            if let Some(record) = sides().next()
+                && let Some(readers) = self.keys.get(&shared.hash.hash(record.key()))
+            {
+                told(readers, whole, None);
+            }
+            for (number, unique) in shared.definition.uniques.iter().enumerate() {
+                let hash = |record: &Record<B>| unique.hash(record.value(), &shared.hash);
+                let (was, is) = (delta.old().and_then(hash), delta.new().and_then(hash));
+                for hash in [was, is.filter(|is| Some(*is) != was)].into_iter().flatten() {
+                    if let Some(readers) = self.uniques.get(&(number, hash)) {
+                        told(readers, was == is, Some(unique.field()));
+                    }
+                }
+            }
+            let mut ask = |id: u32| {
+                if let Some(Some((reader, watch))) = self.watches.get(id as usize)
+                    && watch.touched(new, &delta)
+                {
+                    tell(*reader, delta.touch(watch.field()));
+                }
+            };
+            for stabs in self.anchored.iter().filter(|stabs| stabs.len() > 0) {
+                sides().for_each(|record| stabs.visit(record.value(), &mut ask));
+            }
+            self.loose.iter().for_each(|id| ask(*id));
+        }
+    }
+}
+
+/// A [`ReadIndex`], without its type.
+pub(crate) trait AnyReadIndex: Any + Send {
+    fn as_any(&mut self) -> &mut dyn Any;
+    fn bucket(&self) -> &'static str;
+    fn remove(&mut self, reader: ReaderId);
+    fn is_empty(&self) -> bool;
+    /// As [`ReadIndex::touched`]; all readers, if the bucket was dropped in between.
+    fn touched_between(&self, slot: Slot, old: &Root, new: &Root, tell: &mut dyn FnMut(ReaderId, Touch));
+}
+
+impl<B: Bucket> AnyReadIndex for ReadIndex<B> {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn bucket(&self) -> &'static str {
+        B::NAME
+    }
+
+    fn remove(&mut self, reader: ReaderId) {
+        Self::remove(self, reader);
+    }
+
+    fn is_empty(&self) -> bool {
+        Self::is_empty(self)
+    }
+
+    fn touched_between(&self, slot: Slot, old: &Root, new: &Root, tell: &mut dyn FnMut(ReaderId, Touch)) {
+        match versions::<B>(slot, old, new) {
+            Some((old, new)) => self.touched(old, new, tell),
+            None => self.readers().for_each(|reader| tell(reader, Touch::default())),
+        }
+    }
+}
+
+impl<B: Bucket> Delta<B> {
+    fn touch(&self, field: Option<u16>) -> Touch {
+        Touch::new(self, field)
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/read_index.rs"]
+mod tests;

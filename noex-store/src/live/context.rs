@@ -1,0 +1,114 @@
+//! What a query reads through: one snapshot, where everything that is asked is recorded.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::core::Live;
+use super::definition::{Params, Query};
+use super::memo::{AnyMemo, Frame};
+use crate::bucket::Bucket;
+use crate::engine::{self, Root, Version};
+use crate::error::Error;
+use crate::store::Reader;
+use crate::sync::{AtomicBool, Mutex};
+
+/// The snapshot that a query runs on. What is asked of it is recorded, so that the query runs again when a commit changes
+/// an answer, and only then: so a query must ask nothing else.
+pub struct QueryCtx<'c> {
+    run: &'c Run,
+}
+
+/// One run of a query.
+pub(super) struct Run {
+    live: Arc<Live>,
+    reads: engine::Transaction,
+    /// Whether a bucket was asked for that is not there.
+    missing: AtomicBool,
+    children: Mutex<Vec<Child>>,
+    /// The queries that this one runs for, from the outermost on, itself the last.
+    path: Vec<Frame>,
+}
+
+/// A query that another one asked, and what it said.
+#[derive(Clone)]
+pub(super) struct Child {
+    pub(super) memo: Arc<dyn AnyMemo>,
+    pub(super) stamp: u64,
+}
+
+impl Run {
+    pub(super) fn new(live: Arc<Live>, root: Arc<Root>, path: Vec<Frame>) -> Self {
+        Self {
+            reads: engine::Transaction::new(root, live.tracking()),
+            live,
+            missing: AtomicBool::new(false),
+            children: Mutex::default(),
+            path,
+        }
+    }
+
+    pub(super) fn context(&self) -> QueryCtx<'_> {
+        QueryCtx { run: self }
+    }
+
+    pub(super) fn root(&self) -> &Arc<Root> {
+        self.reads.base()
+    }
+
+    pub(super) fn reads(&self) -> &engine::Transaction {
+        &self.reads
+    }
+
+    pub(super) fn missed_a_bucket(&self) -> bool {
+        self.missing.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn children(&self) -> Vec<Child> {
+        self.children.lock().clone()
+    }
+}
+
+impl QueryCtx<'_> {
+    /// All that can be asked of a bucket. O(buckets).
+    ///
+    /// # Errors
+    /// [`Error::BucketNotDefined`], [`Error::SchemaMismatch`]; the query runs again when buckets are defined or dropped.
+    pub fn bucket<B: Bucket>(&self) -> Result<B::Reads, Error> {
+        match self.run.reads.part::<B>() {
+            Ok((slot, part)) => Ok(B::Reads::from(Reader::of_transaction(part, slot))),
+            Err(error) => {
+                self.run.missing.store(true, Ordering::Relaxed);
+                Err(error)
+            }
+        }
+    }
+
+    /// The answer of another query on the same snapshot: memoized, and recorded, so that this query runs again only if that
+    /// answer is another one.
+    ///
+    /// # Errors
+    /// Those of that query; [`Error::QueryCycle`] if it asks for this one.
+    pub fn query<P: Params, T: PartialEq + Send + Sync + 'static>(
+        &self,
+        query: &Query<P, T>,
+        params: &P,
+    ) -> Result<Arc<T>, Error> {
+        let memo = query.definition().memo(params);
+        let counts = &query.definition().counts;
+        let answer = memo.at(&self.run.live, counts, self.run.root(), &self.run.path)?;
+        self.run.children.lock().push(Child { memo: memo as Arc<dyn AnyMemo>, stamp: answer.stamp });
+        answer.value
+    }
+
+    /// The number of the commit that the query sees.
+    pub fn version(&self) -> Version {
+        self.run.root().version
+    }
+}
+
+impl fmt::Debug for QueryCtx<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueryCtx").field("version", &self.version()).field("path", &self.run.path).finish()
+    }
+}

@@ -1,0 +1,318 @@
+//! The dependency index of all buckets, and the commits that it has come to.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use super::context::Run;
+use super::memo::AnyMemo;
+use super::settle::Settled;
+use crate::engine::{AnyPart, AnyReadIndex, Engine, Root, Running, Slot, Tracking, Version};
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
+
+/// The number of a memo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct NodeId(pub(super) u64);
+
+/// Why a query was run again: what it had read, and what changed there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cause {
+    /// The bucket.
+    pub bucket: &'static str,
+    /// The key of the record that changed, as its `Debug` text; empty if the bucket was defined or dropped.
+    pub key: String,
+    /// The field by which the record was found, if it was not its key.
+    pub field: Option<&'static str>,
+}
+
+impl Cause {
+    /// One that was lost between two threads.
+    pub(super) fn unknown() -> Self {
+        Self { bucket: "", key: String::new(), field: None }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.key.as_str(), self.field) {
+            ("", _) if self.bucket.is_empty() => {
+                f.write_str("a bucket was defined or dropped, or a sub-query changed")
+            }
+            ("", _) => write!(f, "bucket `{}` was defined or dropped", self.bucket),
+            (key, None) => write!(f, "bucket `{}`, key {key}", self.bucket),
+            (key, Some(field)) => write!(f, "bucket `{}`, key {key}, found by `{field}`", self.bucket),
+        }
+    }
+}
+
+/// What all live queries of a store share.
+pub(crate) struct Live {
+    engine: Arc<Engine>,
+    index: Mutex<Index>,
+    /// The version that the index has come to, for a look without its lock.
+    processed: AtomicU64,
+    stamps: AtomicU64,
+    nodes: AtomicU64,
+    pub(super) jobs: Jobs,
+    /// What tests put in, to see that they notice.
+    #[cfg(test)]
+    fault: Mutex<Option<crate::engine::Fault>>,
+}
+
+/// Stops the worker when it is dropped: held by stores, queries and subscriptions, not by the worker.
+#[derive(Debug)]
+pub(crate) struct LiveHandle(pub(super) Arc<Live>);
+
+impl LiveHandle {
+    pub(crate) fn new(engine: Arc<Engine>) -> Arc<Self> {
+        Arc::new(Self(Live::new(engine)))
+    }
+
+    pub(crate) async fn settle(&self) {
+        self.0.settle().await;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn put_fault(&self, fault: Option<crate::engine::Fault>) {
+        *self.0.fault.lock() = fault;
+    }
+}
+
+impl Drop for LiveHandle {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+struct Index {
+    /// The latest root whose changes have been noted. Invariant: every registered read is noted as touched by any change up to
+    /// here since it was made.
+    processed: Arc<Root>,
+    buckets: HashMap<Slot, Box<dyn AnyReadIndex>>,
+    nodes: HashMap<NodeId, Node>,
+    /// The memos that asked for a bucket which was not there.
+    missing: Vec<NodeId>,
+}
+
+struct Node {
+    memo: Weak<dyn AnyMemo>,
+    slots: Vec<Slot>,
+}
+
+/// The memos that wait to be run, in order, and who waits for them.
+#[derive(Default)]
+pub(super) struct Jobs {
+    pub(super) queue: Mutex<Queue>,
+    pub(super) news: Condvar,
+    /// Whether a worker sleeps, so that a writer need not wake one that does not.
+    pub(super) sleeping: AtomicBool,
+    pub(super) settled: Settled,
+}
+
+#[derive(Default)]
+pub(super) struct Queue {
+    pub(super) waiting: VecDeque<(u64, Arc<dyn AnyMemo>)>,
+    /// The number of the last job.
+    pub(super) last: u64,
+    /// Jobs that are being run.
+    pub(super) running: Vec<u64>,
+    pub(super) stopped: bool,
+    pub(super) started: bool,
+}
+
+impl Live {
+    fn new(engine: Arc<Engine>) -> Arc<Self> {
+        let processed = engine.load_full();
+        let index = Index {
+            processed: Arc::clone(&processed),
+            buckets: HashMap::new(),
+            nodes: HashMap::new(),
+            missing: Vec::new(),
+        };
+        Arc::new(Self {
+            engine,
+            index: Mutex::new(index),
+            processed: AtomicU64::new(processed.version.get()),
+            stamps: AtomicU64::new(1),
+            nodes: AtomicU64::new(1),
+            jobs: Jobs::default(),
+            #[cfg(test)]
+            fault: Mutex::new(None),
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn tracking(&self) -> Tracking {
+        Tracking { fault: *self.fault.lock(), ..Tracking::new(true) }
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "tests put faults in here")]
+    pub(super) fn tracking(&self) -> Tracking {
+        Tracking::new(true)
+    }
+
+    pub(super) fn next_stamp(&self) -> u64 {
+        self.stamps.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn next_node(&self) -> NodeId {
+        NodeId(self.nodes.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(super) fn root(&self) -> Arc<Root> {
+        self.engine.load_full()
+    }
+
+    pub(super) fn forbid_writes(&self) -> Running {
+        Running::enter_transaction(&self.engine)
+    }
+
+    pub(super) fn listen(&self, listener: impl Fn() + Send + Sync + 'static) {
+        self.engine.listen(listener);
+    }
+
+    /// Whether there are commits that have not been noted.
+    pub(super) fn is_behind(&self) -> bool {
+        self.engine.load().version.get() > self.processed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn processed_version(&self) -> Version {
+        Version(self.processed.load(Ordering::Acquire))
+    }
+
+    /// Notes the changes of all commits so far; whether any of them touched anything. Two atomic loads if there are none.
+    pub(super) fn catch_up(&self) -> bool {
+        self.is_behind() && self.advance(&mut self.index.lock())
+    }
+
+    fn advance(&self, index: &mut Index) -> bool {
+        let root = self.engine.load_full();
+        if root.version <= index.processed.version {
+            return false;
+        }
+        let Index { processed, buckets, nodes, missing } = index;
+        let (from, to) = (processed.version.get(), root.version.get());
+        let _span = tracing::trace_span!("invalidate", from, to).entered();
+        let (mut jobs, mut any) = (Vec::new(), false);
+        let mut touch = |node: NodeId, cause: Cause| {
+            any = true;
+            tracing::trace!(node = node.0, %cause, "touched");
+            if let Some(memo) = nodes.get(&node).and_then(|node| node.memo.upgrade()) {
+                note(memo, cause, &mut jobs);
+            }
+        };
+        for (slot, reads) in buckets.iter() {
+            reads.touched_between(*slot, processed, &root, &mut |node, found| {
+                let cause = Cause { bucket: reads.bucket(), key: found.key, field: found.field };
+                touch(NodeId(node), cause);
+            });
+        }
+        if !missing.is_empty() && !Root::same_buckets(processed, &root) {
+            for node in missing.drain(..) {
+                touch(node, Cause::unknown());
+            }
+        }
+        *processed = root;
+        // The touches first: whoever sees this version must see them too.
+        self.processed.store(processed.version.get(), Ordering::Release);
+        self.jobs.push(jobs);
+        any
+    }
+
+    /// Where the index stands now, and what `look` says there.
+    pub(super) fn position<T>(&self, look: impl FnOnce() -> T) -> (Arc<Root>, T) {
+        let mut index = self.index.lock();
+        self.advance(&mut index);
+        (Arc::clone(&index.processed), look())
+    }
+
+    pub(super) fn touches_of<T>(&self, look: impl FnOnce() -> T) -> T {
+        let _index = self.index.lock();
+        look()
+    }
+
+    /// Puts what a run has read in the place of what its memo read before. What has changed since the run's snapshot is noted.
+    pub(super) fn register(&self, node: NodeId, memo: &Weak<dyn AnyMemo>, run: &Run) {
+        let mut index = self.index.lock();
+        let Index { processed, buckets, nodes, missing } = &mut *index;
+        if let Some(old) = nodes.remove(&node) {
+            for slot in old.slots {
+                if let Some(reads) = buckets.get_mut(&slot) {
+                    reads.remove(node.0);
+                }
+            }
+        }
+        missing.retain(|other| *other != node);
+        let mut slots = Vec::new();
+        let mut touched = None;
+        run.reads().for_each_part(&mut |part: &dyn AnyPart| {
+            let slot = part.slot();
+            part.register(buckets.entry(slot).or_insert_with(|| part.new_index()).as_mut(), node.0);
+            slots.push(slot);
+            if processed.version > run.root().version
+                && let Err(found) = part.check(run.root(), processed)
+            {
+                let key = found.touch.key;
+                touched = Some(Cause { bucket: part.bucket(), key, field: found.touch.field });
+            }
+        });
+        if run.missed_a_bucket() {
+            missing.push(node);
+            if !Root::same_buckets(run.root(), processed) {
+                touched = Some(Cause::unknown());
+            }
+        }
+        nodes.insert(node, Node { memo: memo.clone(), slots });
+        if let (Some(cause), Some(memo)) = (touched, memo.upgrade()) {
+            let mut jobs = Vec::new();
+            note(memo, cause, &mut jobs);
+            drop(index);
+            self.jobs.push(jobs);
+        }
+    }
+
+    /// Forgets a memo.
+    pub(super) fn unregister(&self, node: NodeId) {
+        let mut index = self.index.lock();
+        let Index { buckets, nodes, missing, .. } = &mut *index;
+        if let Some(old) = nodes.remove(&node) {
+            for slot in old.slots {
+                if let Some(reads) = buckets.get_mut(&slot) {
+                    reads.remove(node.0);
+                    if reads.is_empty() {
+                        buckets.remove(&slot);
+                    }
+                }
+            }
+        }
+        missing.retain(|other| *other != node);
+    }
+}
+
+/// Touches a memo and all that asked it, and collects those that a worker should run.
+fn note(memo: Arc<dyn AnyMemo>, cause: Cause, jobs: &mut Vec<Arc<dyn AnyMemo>>) {
+    let mut seen = vec![memo.node()];
+    let mut waiting = memo.parents();
+    if memo.touch(cause.clone(), true) {
+        jobs.push(memo);
+    }
+    while let Some(parent) = waiting.pop() {
+        if seen.contains(&parent.node()) {
+            continue;
+        }
+        seen.push(parent.node());
+        waiting.extend(parent.parents());
+        if parent.touch(cause.clone(), false) {
+            jobs.push(parent);
+        }
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("processed", &self.processed_version()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,4 @@
+//! Live queries against queries that are run from scratch.
+
+mod ask;
+mod oracle;

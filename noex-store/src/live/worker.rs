@@ -1,0 +1,122 @@
+//! The worker: notes what commits touch, and runs the queries that somebody waits for.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+use std::time::{Duration, Instant};
+
+use super::core::{Jobs, Live};
+use super::memo::AnyMemo;
+
+/// After so many looks in a row at commits that touched nothing the worker rests between two.
+const PATIENCE: u32 = 8;
+/// How long, if nobody brings it a job.
+const REST: Duration = Duration::from_micros(100);
+
+impl Jobs {
+    pub(super) fn push(&self, memos: Vec<Arc<dyn AnyMemo>>) {
+        if memos.is_empty() {
+            return;
+        }
+        let mut queue = self.queue.lock();
+        for memo in memos {
+            queue.last += 1;
+            let number = queue.last;
+            queue.waiting.push_back((number, memo));
+        }
+        drop(queue);
+        self.news.notify_one();
+    }
+
+    /// Whether every job up to a number is done.
+    fn are_done(&self, number: u64) -> bool {
+        let queue = self.queue.lock();
+        queue.stopped
+            || (queue.waiting.front().is_none_or(|(first, _)| *first > number)
+                && queue.running.iter().all(|job| *job > number))
+    }
+}
+
+impl Live {
+    /// Starts the worker, if there is none yet.
+    pub(super) fn start(self: &Arc<Self>) {
+        let mut queue = self.jobs.queue.lock();
+        if queue.started || queue.stopped {
+            return;
+        }
+        queue.started = true;
+        drop(queue);
+        let weak = Arc::downgrade(self);
+        self.listen(move || {
+            if let Some(live) = weak.upgrade() {
+                live.wake();
+            }
+        });
+        let live = Arc::clone(self);
+        // Without a thread, values are still brought up to date when they are asked for.
+        let _ = std::thread::Builder::new().name("noex-store live".to_owned()).spawn(move || live.work());
+    }
+
+    /// Tells the worker of commits. One atomic load while it is awake.
+    fn wake(&self) {
+        // Pairs with the one in `work`: either the worker sees the commit, or this sees that it sleeps.
+        fence(Ordering::SeqCst);
+        if self.jobs.sleeping.load(Ordering::Relaxed) {
+            // With the lock: the worker is either before its last look, or waiting.
+            drop(self.jobs.queue.lock());
+            self.jobs.news.notify_one();
+        }
+    }
+
+    pub(super) fn stop(&self) {
+        self.jobs.queue.lock().stopped = true;
+        self.jobs.news.notify_all();
+        self.jobs.settled.wake();
+    }
+
+    fn work(self: Arc<Self>) {
+        let mut fruitless = 0;
+        loop {
+            // A panic here would be one of the record's code, in a comparison; what is not noted now is noted next time.
+            let behind = self.is_behind();
+            let touched = catch_unwind(AssertUnwindSafe(|| self.catch_up())).unwrap_or(true);
+            fruitless = if touched || !behind { 0 } else { fruitless + 1 };
+            let mut queue = self.jobs.queue.lock();
+            if queue.stopped {
+                return;
+            }
+            let Some((number, memo)) = queue.waiting.pop_front() else {
+                if fruitless >= PATIENCE {
+                    // Commits that touch nothing come one after the other: they are as well looked at together.
+                    self.jobs.news.wait_until(&mut queue, Instant::now() + REST);
+                    continue;
+                }
+                self.jobs.sleeping.store(true, Ordering::Relaxed);
+                fence(Ordering::SeqCst);
+                if !self.is_behind() {
+                    self.jobs.news.wait(&mut queue);
+                }
+                self.jobs.sleeping.store(false, Ordering::Relaxed);
+                continue;
+            };
+            queue.running.push(number);
+            drop(queue);
+            // Before it runs: what is touched from now on is another job.
+            memo.unqueue();
+            if catch_unwind(AssertUnwindSafe(|| memo.refresh(&self))).is_err() {
+                tracing::error!(
+                    "the code of a query's value panicked; its subscribers are told with its next change"
+                );
+            }
+            self.jobs.queue.lock().running.retain(|job| *job != number);
+            self.jobs.settled.wake();
+        }
+    }
+
+    /// Waits until all subscribers have been told of every commit so far.
+    pub(super) async fn settle(&self) {
+        self.catch_up();
+        let last = self.jobs.queue.lock().last;
+        self.jobs.settled.until(|| self.jobs.are_done(last)).await;
+    }
+}
