@@ -540,3 +540,47 @@ fn a_sub_query_is_asked_of_the_same_snapshot() -> Result<(), Error> {
     assert_eq!(*outer.run(&())?, (4, 4));
     Ok(())
 }
+
+/// A value whose comparison can be made to panic.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Touchy(u32);
+
+static TOUCHY: AtomicBool = AtomicBool::new(false);
+
+impl PartialOrd for Touchy {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        assert!(!TOUCHY.load(Ordering::SeqCst), "touchy");
+        self.0.partial_cmp(&other.0)
+    }
+}
+
+#[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[bucket(name = "touchies")]
+struct Touchies {
+    #[bucket(key)]
+    id: u32,
+    value: Touchy,
+}
+
+#[test]
+fn a_comparison_that_panics_ends_nothing() -> Result<(), Error> {
+    within_seconds(60, || {
+        let store = start(Store::builder().bucket::<Touchies>());
+        let touchies = store.bucket::<Touchies>().expect("defined");
+        let query = store
+            .define_query("greater", |ctx: &QueryCtx<'_>, least: &u32| {
+                Ok(ctx.bucket::<Touchies>()?.filter(Touchies::VALUE.ge(Touchy(*least))).count())
+            })
+            .expect("new");
+        let mut live = query.subscribe(5).expect("subscribes");
+        assert_eq!(*next(&mut live).value, 0);
+        TOUCHY.store(true, Ordering::SeqCst);
+        touchies.insert(Touchies { id: 1, value: Touchy(7) }).expect("no order is needed to insert");
+        let fault = common_block(live.next()).expect("open").expect_err("it panicked");
+        assert_eq!(fault, Error::QueryPanicked { query: "greater".into(), message: "touchy".into() });
+        TOUCHY.store(false, Ordering::SeqCst);
+        touchies.insert(Touchies { id: 2, value: Touchy(9) }).expect("new");
+        assert_eq!(*next(&mut live).value, 2);
+    });
+    Ok(())
+}

@@ -39,7 +39,7 @@ pub(crate) use part::Fault;
 pub(crate) use part::{AnyPart, Part, Tracking};
 pub(crate) use publish::Engine;
 pub(crate) use read_index::{AnyReadIndex, ReadIndex, ReaderId};
-pub(crate) use reads::{Delta, Seen, Watch};
+pub(crate) use reads::{Delta, Seen, Touch, Watch};
 pub(crate) use root::{Root, Slot};
 pub(crate) use rows::{Chunk, Rows, Slots};
 pub(crate) use stab::Stabs;

@@ -5,6 +5,7 @@
 //! but for those last.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use foldhash::HashMap;
@@ -179,7 +180,7 @@ pub(crate) trait AnyReadIndex: Any + Send {
     fn bucket(&self) -> &'static str;
     fn remove(&mut self, reader: ReaderId);
     fn is_empty(&self) -> bool;
-    /// As [`ReadIndex::touched`]; all readers, if the bucket was dropped in between.
+    /// As [`ReadIndex::touched`]; all readers, if the bucket was dropped in between, or the record's code panics.
     fn touched_between(&self, slot: Slot, old: &Root, new: &Root, tell: &mut dyn FnMut(ReaderId, Touch));
 }
 
@@ -201,9 +202,11 @@ impl<B: Bucket> AnyReadIndex for ReadIndex<B> {
     }
 
     fn touched_between(&self, slot: Slot, old: &Root, new: &Root, tell: &mut dyn FnMut(ReaderId, Touch)) {
-        match versions::<B>(slot, old, new) {
-            Some((old, new)) => self.touched(old, new, tell),
-            None => self.readers().for_each(|reader| tell(reader, Touch::default())),
+        let told = versions::<B>(slot, old, new).is_some_and(|(old, new)| {
+            catch_unwind(AssertUnwindSafe(|| self.touched(old, new, tell))).is_ok()
+        });
+        if !told {
+            self.readers().for_each(|reader| tell(reader, Touch::default()));
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use super::context::Run;
 use super::memo::AnyMemo;
 use super::settle::Settled;
-use crate::engine::{AnyPart, AnyReadIndex, Engine, Root, Running, Slot, Tracking, Version};
+use crate::engine::{AnyPart, AnyReadIndex, Engine, Root, Running, Slot, Touch, Tracking, Version};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
 
 /// The number of a memo.
@@ -28,6 +29,10 @@ pub struct Cause {
 }
 
 impl Cause {
+    pub(super) fn of(bucket: &'static str, touch: Touch) -> Self {
+        Self { bucket, key: touch.key, field: touch.field }
+    }
+
     /// One that was lost between two threads.
     pub(super) fn unknown() -> Self {
         Self { bucket: "", key: String::new(), field: None }
@@ -206,8 +211,7 @@ impl Live {
         };
         for (slot, reads) in buckets.iter() {
             reads.touched_between(*slot, processed, &root, &mut |node, found| {
-                let cause = Cause { bucket: reads.bucket(), key: found.key, field: found.field };
-                touch(NodeId(node), cause);
+                touch(NodeId(node), Cause::of(reads.bucket(), found));
             });
         }
         if !missing.is_empty() && !Root::same_buckets(processed, &root) {
@@ -252,11 +256,15 @@ impl Live {
             let slot = part.slot();
             part.register(buckets.entry(slot).or_insert_with(|| part.new_index()).as_mut(), node.0);
             slots.push(slot);
-            if processed.version > run.root().version
-                && let Err(found) = part.check(run.root(), processed)
-            {
-                let key = found.touch.key;
-                touched = Some(Cause { bucket: part.bucket(), key, field: found.touch.field });
+            if processed.version > run.root().version {
+                let since = AssertUnwindSafe(|| part.check(run.root(), processed));
+                let bucket = part.bucket();
+                // Where the record's code panics, nothing is known.
+                let found = catch_unwind(since)
+                    .map_or(Some(Cause::of(bucket, Touch::default())), |checked| {
+                        checked.err().map(|conflict| Cause::of(bucket, conflict.touch))
+                    });
+                touched = touched.take().or(found);
             }
         });
         if run.missed_a_bucket() {

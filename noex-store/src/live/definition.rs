@@ -115,6 +115,8 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> Definition<P, T> {
         if let Some(memo) = memos.get(params) {
             return Arc::clone(memo);
         }
+        // It also keeps the index from holding on to an old snapshot.
+        self.live().start();
         let memo = Arc::new(Memo::new(self.live().next_node(), self, params.clone()));
         let mut grown = Memos::clone(&memos);
         grown.insert(params.clone(), Arc::clone(&memo));
@@ -213,7 +215,6 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> Query<P, T> {
         let slot = Arc::new(Slot::default());
         // Before the first answer: from here on every touch is told.
         memo.subscribe(&slot);
-        self.definition.live().start();
         slot.put(&memo.get(self.definition.live(), &self.definition.counts), None);
         let definition = Arc::clone(&self.definition);
         Ok(Subscription::new(slot, Box::new(move || definition.release(&memo))))

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwapOption;
+use foldhash::HashMap;
 
 use super::context::{Child, Run};
 use super::core::{Cause, Live, NodeId};
@@ -61,7 +62,8 @@ pub(super) struct Memo<P, T> {
     /// Whether it was asked for since the last look of the eviction.
     used: AtomicBool,
     slots: Mutex<Vec<Weak<Slot<T>>>>,
-    parents: Mutex<Vec<Weak<dyn AnyMemo>>>,
+    /// Whoever has asked it; some no longer do.
+    parents: Mutex<HashMap<NodeId, Weak<dyn AnyMemo>>>,
 }
 
 struct Computed<T> {
@@ -82,7 +84,7 @@ pub(super) trait AnyMemo: Send + Sync {
     fn cause(&self) -> Option<Cause>;
     /// Whoever asked it, and is touched with it.
     fn parents(&self) -> Vec<Arc<dyn AnyMemo>>;
-    fn add_parent(&self, parent: Weak<dyn AnyMemo>);
+    fn add_parent(&self, node: NodeId, parent: Weak<dyn AnyMemo>);
     /// Brings it up to date, and tells its subscribers if its value is another one.
     fn refresh(self: Arc<Self>, live: &Arc<Live>);
     /// Brings it up to date, and gives its stamp; `None` if another thread is at it, or one of the `path` is it: whoever asks
@@ -163,7 +165,9 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> Memo<P, T> {
     }
 
     pub(super) fn is_watched(&self) -> bool {
-        !self.slots.lock().is_empty() || !self.parents.lock().is_empty()
+        let mut parents = self.parents.lock();
+        parents.retain(|_, parent| parent.strong_count() > 0);
+        !parents.is_empty() || self.tidy() > 0
     }
 
     fn count(&self, count: impl FnOnce(&Definition<P, T>)) {
@@ -304,7 +308,7 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> Memo<P, T> {
         let children = run.children();
         let this: Weak<dyn AnyMemo> = Arc::downgrade(self) as Weak<dyn AnyMemo>;
         for child in &children {
-            child.memo.add_parent(this.clone());
+            child.memo.add_parent(self.node, this.clone());
         }
         let computed = Arc::new(Computed { answer, touches: before.0, own_touches: before.1, children });
         // Registered before it can be found good: from here on every change is noted.
@@ -397,15 +401,12 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> AnyMemo for Memo<P, T> {
 
     fn parents(&self) -> Vec<Arc<dyn AnyMemo>> {
         let mut parents = self.parents.lock();
-        parents.retain(|parent| parent.strong_count() > 0);
-        parents.iter().filter_map(Weak::upgrade).collect()
+        parents.retain(|_, parent| parent.strong_count() > 0);
+        parents.values().filter_map(Weak::upgrade).collect()
     }
 
-    fn add_parent(&self, parent: Weak<dyn AnyMemo>) {
-        let mut parents = self.parents.lock();
-        if !parents.iter().any(|other| other.ptr_eq(&parent)) {
-            parents.push(parent);
-        }
+    fn add_parent(&self, node: NodeId, parent: Weak<dyn AnyMemo>) {
+        self.parents.lock().insert(node, parent);
     }
 
     fn refresh(self: Arc<Self>, live: &Arc<Live>) {
