@@ -218,3 +218,26 @@ fn an_async_one_is_taken_back_when_it_is_dropped() -> Result<(), Error> {
     assert_eq!(seen(&items), [(2, 20)]);
     Ok(())
 }
+
+#[test]
+fn what_was_taken_back_has_no_place_in_the_order_of_the_commit() -> Result<(), Error> {
+    let (store, _) = items(3);
+    let tx = store.begin();
+    let own = tx.bucket::<Item>()?;
+    let failed: Result<(), Error> = tx.savepoint(|_| {
+        own.update(&2, Item::patch().size(1_u32))?;
+        own.delete(&3)?;
+        Err(Error::Stopped)
+    });
+    failed.expect_err("taken back");
+    for id in [1, 3, 2] {
+        own.update(&id, Item::patch().size(7_u32))?;
+    }
+    // A second change of the same record keeps the first one's place.
+    own.update(&1, Item::patch().size(8_u32))?;
+    let commit = tx.commit()?.commit.expect("it wrote");
+    let keys: Vec<u32> =
+        commit.changes::<Item>().iter().filter_map(|change| change.new().map(|new| new.id)).collect();
+    assert_eq!(keys, [1, 3, 2]);
+    Ok(())
+}

@@ -335,3 +335,35 @@ fn what_was_refused_was_read() -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[test]
+fn a_transaction_whose_writes_come_to_nothing_never_conflicts() -> Result<(), Error> {
+    type Work = fn(&Transaction) -> Result<(), Error>;
+    let cases: [Work; 2] = [
+        |tx| {
+            let users = tx.bucket::<User>()?;
+            users.insert(user(9))?;
+            users.delete(&9).map(drop)
+        },
+        |tx| {
+            let refused: Result<(), Error> = tx.savepoint(|tx| {
+                tx.bucket::<User>()?.update(&2, User::patch().age(99))?;
+                Err(Error::Stopped)
+            });
+            refused.expect_err("taken back");
+            Ok(())
+        },
+    ];
+    for work in cases {
+        let (store, users, _) = shop();
+        users.insert_many([user(1), user(2)])?;
+        let tx = store.begin();
+        tx.bucket::<User>()?.require(&1)?;
+        work(&tx)?;
+        users.update(&1, User::patch().age(50))?;
+        let before = store.snapshot().version();
+        assert!(tx.commit()?.commit.is_none());
+        assert_eq!(store.snapshot().version(), before);
+    }
+    Ok(())
+}

@@ -93,7 +93,8 @@ pub(crate) trait AnyPart: Send + Sync {
     fn slot(&self) -> Slot;
     fn bucket(&self) -> &'static str;
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
-    fn is_written(&self) -> bool;
+    /// Whether a commit would change anything here. O(records written).
+    fn has_changes(&self) -> bool;
     /// Whether nothing that was read has changed between two roots.
     fn check(&self, old: &Root, new: &Root) -> Result<(), Conflict>;
     /// Makes the changes on the newest version.
@@ -112,6 +113,10 @@ impl<B: Bucket> Part<B> {
         let next = base.table::<B>(slot).map_or(RowId(0), |table| table.rows().next());
         let state = State { reads: ReadSet::default(), writes: WriteSet::new(next), view: None };
         Self { base, slot, tracking, written: AtomicBool::new(false), state: Mutex::new(state) }
+    }
+
+    fn is_written(&self) -> bool {
+        self.written.load(Ordering::Relaxed)
     }
 
     fn base(&self) -> Result<&Table<B>, Error> {
@@ -353,8 +358,8 @@ impl<B: Bucket> AnyPart for Part<B> {
         self
     }
 
-    fn is_written(&self) -> bool {
-        self.written.load(Ordering::Relaxed)
+    fn has_changes(&self) -> bool {
+        !self.state.lock().writes.is_empty()
     }
 
     fn check(&self, old: &Root, new: &Root) -> Result<(), Conflict> {

@@ -83,7 +83,7 @@ impl Transaction {
 
 impl Engine {
     /// Makes the writes of a transaction one commit, if nothing that it read has changed since its base snapshot. A
-    /// transaction that writes nothing has read one snapshot, and always succeeds: `None`.
+    /// transaction whose writes come to nothing has read one snapshot, and always succeeds: `None`.
     ///
     /// What was committed before this call is checked beside other writers, and only the rest in the turn. Each is
     /// O(reads + changes since).
@@ -93,7 +93,7 @@ impl Engine {
         lease: Option<&Lease<'_>>,
     ) -> Result<Option<Arc<Commit>>, Refused> {
         let parts = transaction.parts.lock().clone();
-        let Some(first) = parts.iter().find(|part| part.is_written()) else { return Ok(None) };
+        let Some(first) = parts.iter().find(|part| part.has_changes()) else { return Ok(None) };
         let bucket = first.bucket();
         let check = |parts: &[Arc<dyn AnyPart>], old: &Arc<Root>, new: &Arc<Root>| {
             if Arc::ptr_eq(old, new) {

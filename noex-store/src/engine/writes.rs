@@ -126,8 +126,13 @@ impl<B: Bucket> WriteSet<B> {
     /// record's unique values.
     fn set(&mut self, at: usize, hashes: Hashes, change: impl FnOnce(&mut State<B>)) {
         self.order += 1;
-        let before = self.entries[at].state.clone();
-        change(&mut self.entries[at].state);
+        let entry = &mut self.entries[at];
+        let before = entry.state.clone();
+        // What has been taken back keeps no place among the changes.
+        if entry.is_nothing() {
+            entry.state.order = self.order;
+        }
+        change(&mut entry.state);
         self.undo.push((at, before));
         self.stale.push(at);
         if self.uniques.len() < hashes.len() {
@@ -183,8 +188,11 @@ impl<B: Bucket> WriteSet<B> {
         };
         let version = self.entries[at].version();
         let record = Record::new(value, Meta { row, version, created_at: now, updated_at: now, expires_at });
-        let (new, order, again) = (record.clone(), self.order, self.entries[at].base.is_some());
-        self.set(at, hashes, |state| *state = State { new: Some(new), again, order, steps: Vec::new() });
+        let (new, again) = (record.clone(), self.entries[at].base.is_some());
+        self.set(at, hashes, |state| {
+            (state.new, state.again) = (Some(new), again);
+            state.steps.clear();
+        });
         record
     }
 

@@ -41,7 +41,7 @@ pub(super) fn group_of(key: u32) -> u8 {
     (key % 3) as u8
 }
 
-type Lists = BTreeMap<Place, Vec<u32>>;
+pub(super) type Lists = BTreeMap<Place, Vec<u32>>;
 
 /// Runs the transactions one after the other, in the order of their commits.
 pub(super) fn replay(history: &[Run]) -> Result<Lists, String> {
@@ -115,7 +115,7 @@ pub(super) fn cycles(history: &[Run], last: &Lists) -> Result<(), String> {
     for (at, run) in committed.iter().enumerate() {
         let mut own: BTreeMap<Place, usize> = BTreeMap::new();
         for op in &run.ops {
-            let seen: Vec<(Place, &[u32])> = match op {
+            let mut seen: Vec<(Place, &[u32])> = match op {
                 Op::Append(place, _) => {
                     *own.entry(*place).or_default() += 1;
                     continue;
@@ -126,6 +126,27 @@ pub(super) fn cycles(history: &[Run], last: &Lists) -> Result<(), String> {
                     lists.iter().map(|(key, list)| ((*bucket, *key), list.as_slice())).collect()
                 }
             };
+            // A list that a condition did not give was not long enough, or not there: whoever made it so comes after.
+            match op {
+                Op::Group(bucket, group, lists) => {
+                    let others = last.keys().filter(|(other, key)| {
+                        other == bucket && group_of(*key) == *group && !lists.contains_key(key)
+                    });
+                    seen.extend(others.map(|place| (*place, &[][..])));
+                }
+                Op::Long(bucket, length, lists) => {
+                    for (place, all) in last.iter().filter(|((other, _), _)| other == bucket) {
+                        // Its own appends may be among those that were too few: then nothing is known.
+                        if !lists.contains_key(&place.1)
+                            && !own.contains_key(place)
+                            && let Some(made_it) = length.checked_sub(1).and_then(|at| all.get(at))
+                        {
+                            edge(at, who(made_it)?);
+                        }
+                    }
+                }
+                _ => {}
+            }
             for (place, list) in seen {
                 let all = last.get(&place).map_or(&[][..], Vec::as_slice);
                 if !all.starts_with(list) {

@@ -91,8 +91,8 @@ struct Shared {
     values: AtomicU32,
 }
 
-/// Lets the threads run, and gives what they did.
-pub(super) fn run(plan: Plan) -> Vec<Run> {
+/// Lets the threads run, and gives what they did, and what is in the store after it.
+pub(super) fn run(plan: Plan) -> (Vec<Run>, super::checker::Lists) {
     let builder = Store::builder().clock(Still).bucket::<First>().bucket::<Second>().bucket::<Third>();
     let mut started = std::pin::pin!(builder.start());
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -109,7 +109,17 @@ pub(super) fn run(plan: Plan) -> Vec<Run> {
             })
         })
         .collect();
-    threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
+    let history = threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect();
+    let mut last = super::checker::Lists::new();
+    let store = &shared.store;
+    last.extend(all(0, &store.bucket::<First>().expect("defined")));
+    last.extend(all(1, &store.bucket::<Second>().expect("defined")));
+    last.extend(all(2, &store.bucket::<Third>().expect("defined")));
+    (history, last)
+}
+
+fn all<B: Lists>(bucket: usize, lists: &BucketHandle<B>) -> Vec<(Place, Vec<u32>)> {
+    lists.all().iter().map(|record| ((bucket, *record.key()), record.items().clone())).collect()
 }
 
 impl Shared {
