@@ -241,3 +241,30 @@ fn what_was_taken_back_has_no_place_in_the_order_of_the_commit() -> Result<(), E
     assert_eq!(keys, [1, 3, 2]);
     Ok(())
 }
+
+#[test]
+fn a_record_whose_change_was_taken_back_still_holds_its_unique_value() -> Result<(), Error> {
+    type Work = fn(&TransactionBucket<'_, Item>) -> Result<(), Error>;
+    let works: [Work; 2] = [
+        |own| own.delete(&1).map(drop),
+        |own| own.update(&1, Item::patch().label("another").size(5_u32)).map(drop),
+    ];
+    for work in works {
+        let (store, _) = items(2);
+        let tx = store.begin();
+        let own = tx.bucket::<Item>()?;
+        let failed: Result<(), Error> = tx.savepoint(|_| {
+            work(&own)?;
+            Err(Error::Stopped)
+        });
+        failed.expect_err("taken back");
+        let taken = |refused: Result<(), Error>| {
+            assert!(matches!(refused, Err(Error::UniqueConstraint { field: "label", .. })), "{refused:?}");
+        };
+        taken(own.update(&2, Item::patch().label("item 1")).map(drop));
+        taken(own.insert(Item { id: 3, size: 1, label: "item 1".into() }).map(drop));
+        own.delete(&1)?;
+        own.update(&2, Item::patch().label("item 1"))?;
+    }
+    Ok(())
+}

@@ -327,8 +327,10 @@ fn is_taken<B: Bucket>(
     let Some(hash) = unique.hash(value, &shared.hash) else { return false };
     let in_base = || {
         base.by_unique(number, hash, |other| unique.same(other, value)).is_some_and(|holder| {
-            // What the transaction has written, the write set knows.
-            holder.key() != value.key() && writes.find(shared.hash.hash(holder.key()), holder.key()).is_none()
+            // What has become of it in the transaction, the write set knows.
+            let written = writes.find(shared.hash.hash(holder.key()), holder.key());
+            let holds = |at| writes.current(at).is_some_and(|record| unique.same(record.value(), value));
+            holder.key() != value.key() && written.is_none_or(holds)
         })
     };
     writes.has_unique(number, *unique, hash, value, own) || in_base()
