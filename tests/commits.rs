@@ -58,7 +58,7 @@ fn brief(commit: &Commit) -> Vec<(&'static str, Option<Task>, Option<Task>)> {
             let kind = match change {
                 Change::Inserted(_) => "inserted",
                 Change::Updated { .. } => "updated",
-                Change::Deleted(_) => "deleted",
+                Change::Deleted { .. } => "deleted",
             };
             (kind, value(change.old()), value(change.new()))
         })

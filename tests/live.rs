@@ -449,14 +449,21 @@ fn a_stop_tells_the_last_commit_first() -> Result<(), Error> {
 }
 
 #[test]
-fn a_subscription_outlives_the_stores_handle() -> Result<(), Error> {
+fn a_subscription_ends_with_the_last_store() -> Result<(), Error> {
     let (store, users) = people();
     let query = by_role(&store);
     let mut live = query.subscribe(1)?;
-    drop((store, query));
+    let another = store.clone();
+    drop(store);
     next(&mut live);
     users.insert(user(10))?;
     assert_eq!(next(&mut live).value.len(), 4);
+    drop(another);
+    assert!(common_block(live.next()).is_none());
+    assert_eq!(query.subscribe(1).err(), Some(Error::Stopped));
+    // What needs no service goes on.
+    users.insert(user(13))?;
+    assert_eq!(query.run(&1)?.len(), 5);
     Ok(())
 }
 

@@ -179,7 +179,7 @@ fn changes_come_in_the_order_of_the_calls() -> Result<(), Error> {
     let order = commit.changes::<Item>().iter().map(|change| match change {
         Change::Inserted(new) => ("inserted", new.id),
         Change::Updated { new, .. } => ("updated", new.id),
-        Change::Deleted(old) => ("deleted", old.id),
+        Change::Deleted { record: old, .. } => ("deleted", old.id),
     });
     assert_eq!(
         order.collect::<Vec<_>>(),

@@ -267,7 +267,7 @@ fn the_size_limit_is_ignored_in_a_transaction() -> Result<(), Error> {
     let told = commit.changes::<Recent>().iter().map(|change| match change {
         Change::Inserted(new) => ("inserted", new.id, new.value),
         Change::Updated { new, .. } => ("updated", new.id, new.value),
-        Change::Deleted(old) => ("deleted", old.id, old.value),
+        Change::Deleted { record: old, .. } => ("deleted", old.id, old.value),
     });
     assert_eq!(
         told.collect::<Vec<_>>(),

@@ -56,7 +56,7 @@ fn next(live: &mut Subscription<u32>) -> u32 {
 
 #[test]
 fn a_new_subscriber_gets_no_first_value() -> Result<(), Error> {
-    let (_, _, sum) = items();
+    let (_store, _, sum) = items();
     let mut live = sum.subscribe(0)?;
     assert_eq!(*ready(live.next()).expect("open")?.value, 20, "at once");
     Ok(())

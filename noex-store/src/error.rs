@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::engine::Version;
+use crate::event::PatternFault;
+
 /// What every fallible call of this crate returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -180,6 +183,44 @@ pub enum Error {
     )]
     NestedWrite {
         /// The bucket that the inner write was for.
+        bucket: &'static str,
+    },
+    /// A pattern of topics that is malformed, or that no topic can match.
+    #[error(
+        "the pattern `{pattern}` cannot be used: {reason}; topics are `bucket.{{name}}.{{inserted|updated|deleted}}`"
+    )]
+    InvalidPattern {
+        /// The pattern.
+        pattern: String,
+        /// Why not.
+        reason: PatternFault,
+    },
+    /// The commits that somebody wants to go on from are not in the log any more, or not yet.
+    #[error("the commits after {asked} are not kept: the log has those after {oldest}, up to {latest}")]
+    CommitsGone {
+        /// The version to go on from.
+        asked: Version,
+        /// The least version that can be gone on from.
+        oldest: Version,
+        /// The latest version.
+        latest: Version,
+    },
+    /// A service has panicked so often that it was given up; the store goes on without it.
+    #[error("the service `{service}` has panicked too often and was given up: the store is degraded")]
+    Degraded {
+        /// The service's name.
+        service: &'static str,
+    },
+    /// The store has stopped, but not all of its services and handlers were done within the time.
+    #[error("the store was stopped, and these were not done in time: {}", .services.join(", "))]
+    StopTimedOut {
+        /// Their names.
+        services: Vec<&'static str>,
+    },
+    /// A time to live of no length.
+    #[error("bucket `{bucket}`: a time to live must be longer than nothing; `Ttl::Never` is for ever")]
+    InvalidTtl {
+        /// The bucket's name.
         bucket: &'static str,
     },
     /// The store was stopped; it can still be read.

@@ -46,6 +46,8 @@
 //! - [`Store`], [`BucketHandle`], [`Snapshot`]: where records live, are written, and are kept as they were.
 //! - [`Transaction`], [`TransactionBucket`]: reads and writes of many buckets that are one commit, or nothing.
 //! - [`Query`], [`Subscription`]: pure functions of a snapshot, memoized, and followed as commits touch what they read.
+//! - [`Event`], [`EventStream`], [`Changes`]: what commits did, by topic or typed, in their order; [`Ttl`], [`TestClock`]: records
+//!   that expire, and time that tests set.
 //! - [`Reader`]: all that can be asked of a bucket, the same on a handle, in a snapshot and in a transaction.
 //! - [`Field`], [`Filter`], [`Select`]: typed conditions, orders, pages, aggregates; [`Explanation`] says what the planner
 //!   does with them.
@@ -68,9 +70,12 @@ mod bucket;
 mod clock;
 mod engine;
 mod error;
+mod event;
 mod filter;
+mod lifecycle;
 mod live;
 mod schema;
+mod service;
 mod store;
 mod sync;
 
@@ -85,9 +90,10 @@ pub use bucket::field::{Field, FieldValue, Optional, OrderedValue, Required, Sor
 pub use bucket::increments::{Addable, HasValue, Increments, Outcome};
 pub use bucket::record::Record;
 pub use bucket::{Bucket, BucketRecord, Insertable, Key, Patch};
-pub use clock::{Clock, SystemClock};
-pub use engine::{Change, Commit, CommitLog, CommitReader, Hashing, Version};
+pub use clock::{Clock, SystemClock, TestClock};
+pub use engine::{Change, Commit, CommitLog, CommitReader, Hashing, Reason, Version};
 pub use error::{CursorFault, Error, IssueCode, Result, ValidationIssue};
+pub use event::{Changes, Event, EventGuard, EventKind, EventStream, Lagged, PatternFault};
 pub use filter::Filter;
 pub use filter::explain::{AccessPath, Explanation, OrderPath};
 pub use filter::group::{GroupBy, Groups, Presence, Summary};
@@ -101,7 +107,7 @@ pub use live::{
     Update,
 };
 pub use noex_store_derive::Bucket;
-pub use schema::{Constraint, Evict, FieldKind, FieldSchema, Format, Generated, IndexSchema, Schema};
+pub use schema::{Constraint, Evict, FieldKind, FieldSchema, Format, Generated, IndexSchema, Schema, Ttl};
 pub use store::{
     BucketHandle, CommitInfo, Isolation, Reader, Snapshot, Store, StoreBuilder, Transaction,
     TransactionBucket, TxOptions,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Serialize, Serializer};
 
@@ -23,6 +24,9 @@ pub struct Record<B> {
 
 struct Row<B> {
     meta: Meta,
+    /// Whether the record was read since it was last looked at to make room. Beside the count of the `Arc`, which every reader
+    /// writes anyway.
+    used: AtomicBool,
     value: B,
 }
 
@@ -40,7 +44,32 @@ pub(crate) struct Meta {
 
 impl<B> Record<B> {
     pub(crate) fn new(value: B, meta: Meta) -> Self {
-        Self { row: Arc::new(Row { meta, value }) }
+        // A record that is written again was used.
+        let used = AtomicBool::new(meta.version > 1);
+        Self { row: Arc::new(Row { meta, used, value }) }
+    }
+
+    /// The metadata of what takes its place.
+    pub(crate) fn rewritten(&self, now: u64) -> Meta {
+        let meta = self.row.meta;
+        Meta { version: meta.version + 1, updated_at: now, ..meta }
+    }
+
+    /// Notes that the record was read. Writes only if that is news.
+    pub(crate) fn set_used(&self) {
+        if !self.row.used.load(Ordering::Relaxed) {
+            self.row.used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the record was read since this was asked last.
+    pub(crate) fn take_used(&self) -> bool {
+        self.row.used.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether its time to live is over.
+    pub(crate) fn is_expired(&self, now: u64) -> bool {
+        self.row.meta.expires_at.is_some_and(|at| at.get() <= now)
     }
 
     pub(crate) fn meta(&self) -> &Meta {

@@ -6,10 +6,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use smallvec::SmallVec;
 
 use crate::bucket::Bucket;
 use crate::bucket::record::Record;
+use crate::schema::Schema;
 use crate::sync::Mutex;
 
 /// The number of a commit. Grows by one with each; 0 is the empty store.
@@ -33,6 +35,32 @@ impl fmt::Display for Version {
     }
 }
 
+/// Why a record is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// It was deleted.
+    Deleted,
+    /// Its bucket was cleared.
+    Cleared,
+    /// Its time to live was over.
+    Expired,
+    /// It made room in a full bucket.
+    Evicted,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deleted => "deleted",
+            Self::Cleared => "cleared",
+            Self::Expired => "expired",
+            Self::Evicted => "evicted",
+        })
+    }
+}
+
 /// What a commit did to one record.
 pub enum Change<B> {
     /// The record is new.
@@ -44,16 +72,25 @@ pub enum Change<B> {
         /// As it is now.
         new: Record<B>,
     },
-    /// The record is gone; this is its last state.
-    Deleted(Record<B>),
+    /// The record is gone.
+    Deleted {
+        /// Its last state.
+        record: Record<B>,
+        /// Why.
+        reason: Reason,
+    },
 }
 
 impl<B> Change<B> {
+    pub(crate) fn deleted(record: Record<B>) -> Self {
+        Self::Deleted { record, reason: Reason::Deleted }
+    }
+
     /// The record before the commit, if there was one.
     pub fn old(&self) -> Option<&Record<B>> {
         match self {
             Self::Inserted(_) => None,
-            Self::Updated { old, .. } | Self::Deleted(old) => Some(old),
+            Self::Updated { old, .. } | Self::Deleted { record: old, .. } => Some(old),
         }
     }
 
@@ -65,7 +102,7 @@ impl<B> Change<B> {
     pub fn new(&self) -> Option<&Record<B>> {
         match self {
             Self::Inserted(new) | Self::Updated { new, .. } => Some(new),
-            Self::Deleted(_) => None,
+            Self::Deleted { .. } => None,
         }
     }
 }
@@ -75,7 +112,7 @@ impl<B> Clone for Change<B> {
         match self {
             Self::Inserted(new) => Self::Inserted(new.clone()),
             Self::Updated { old, new } => Self::Updated { old: old.clone(), new: new.clone() },
-            Self::Deleted(old) => Self::Deleted(old.clone()),
+            Self::Deleted { record, reason } => Self::Deleted { record: record.clone(), reason: *reason },
         }
     }
 }
@@ -87,7 +124,9 @@ impl<B: fmt::Debug> fmt::Debug for Change<B> {
             Self::Updated { old, new } => {
                 f.debug_struct("Updated").field("old", old).field("new", new).finish()
             }
-            Self::Deleted(old) => f.debug_tuple("Deleted").field(old).finish(),
+            Self::Deleted { record, reason } => {
+                f.debug_struct("Deleted").field("record", record).field("reason", reason).finish()
+            }
         }
     }
 }
@@ -97,8 +136,33 @@ pub(crate) type ChangeList<B> = SmallVec<[Change<B>; 1]>;
 /// The changes of one bucket, without its type.
 pub(crate) trait AnyChanges: Send + Sync {
     fn as_any(&self) -> &dyn Any;
-    fn bucket(&self) -> &'static str;
+    fn bucket(&self) -> &'static str {
+        self.schema().name
+    }
+    fn schema(&self) -> &'static Schema;
     fn len(&self) -> usize;
+    fn kind(&self, at: usize) -> Kind;
+    fn reason(&self, at: usize) -> Option<Reason>;
+    /// The key as JSON; null if it has none.
+    fn key(&self, at: usize) -> Value;
+    /// The record before, and after, as JSON; null if there is none.
+    fn old_json(&self, at: usize) -> Value;
+    fn new_json(&self, at: usize) -> Value;
+}
+
+/// What a change did to its record, without the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Inserted,
+    Updated,
+    Deleted,
+}
+
+impl dyn AnyChanges {
+    /// The changes with their type, if it is this one.
+    pub(crate) fn list<B: Bucket>(&self) -> Option<&[Change<B>]> {
+        self.as_any().downcast_ref::<BucketChanges<B>>().map(|changes| changes.0.as_slice())
+    }
 }
 
 pub(crate) struct BucketChanges<B: Bucket>(pub(crate) ChangeList<B>);
@@ -108,13 +172,45 @@ impl<B: Bucket> AnyChanges for BucketChanges<B> {
         self
     }
 
-    fn bucket(&self) -> &'static str {
-        B::NAME
+    fn schema(&self) -> &'static Schema {
+        B::schema()
     }
 
     fn len(&self) -> usize {
         self.0.len()
     }
+
+    fn kind(&self, at: usize) -> Kind {
+        match &self.0[at] {
+            Change::Inserted(_) => Kind::Inserted,
+            Change::Updated { .. } => Kind::Updated,
+            Change::Deleted { .. } => Kind::Deleted,
+        }
+    }
+
+    fn reason(&self, at: usize) -> Option<Reason> {
+        match &self.0[at] {
+            Change::Deleted { reason, .. } => Some(*reason),
+            _ => None,
+        }
+    }
+
+    fn key(&self, at: usize) -> Value {
+        let change = &self.0[at];
+        json_of(change.new().or_else(|| change.old()).map(Record::key))
+    }
+
+    fn old_json(&self, at: usize) -> Value {
+        json_of(self.0[at].old())
+    }
+
+    fn new_json(&self, at: usize) -> Value {
+        json_of(self.0[at].new())
+    }
+}
+
+fn json_of(value: impl Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_default()
 }
 
 /// What one write did to all buckets: the unit in which the store changes, and in which others are told.
@@ -142,10 +238,7 @@ impl Commit {
 
     /// What it did to one bucket, in the order of the calls; empty if nothing.
     pub fn changes<B: Bucket>(&self) -> &[Change<B>] {
-        self.buckets
-            .iter()
-            .find_map(|changes| changes.as_any().downcast_ref::<BucketChanges<B>>())
-            .map_or(&[], |changes| &changes.0)
+        self.buckets.iter().find_map(|changes| changes.list::<B>()).unwrap_or_default()
     }
 
     /// The number of changed records.
@@ -244,6 +337,11 @@ pub struct CommitReader {
 }
 
 impl CommitReader {
+    /// Whether there is a commit to be read.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.log.log.lock().next > self.next
+    }
+
     /// The next commit; `None` if there is none yet. Never waits. O(1), one short lock.
     ///
     /// # Errors

@@ -1,12 +1,14 @@
 //! The snapshot engine: record tables and indexes as persistent maps, one root of all buckets, commits and their log.
 //! It knows nothing of queries, events or disks.
 
+mod alive;
 mod commit;
 mod gate;
 mod hash;
 mod index;
 mod key;
 mod keys;
+mod leaving;
 mod numbers;
 mod part;
 mod publish;
@@ -25,7 +27,8 @@ mod turn;
 mod write;
 mod writes;
 
-pub use commit::{Change, Commit, CommitLog, CommitReader, Version};
+pub(crate) use commit::{AnyChanges, Kind};
+pub use commit::{Change, Commit, CommitLog, CommitReader, Reason, Version};
 pub(crate) use gate::Lease;
 pub(crate) use hash::HashState;
 pub use hash::Hashing;
@@ -33,6 +36,7 @@ pub use index::index;
 pub(crate) use index::{KeyPoint, KeyRange, OrderedIndex};
 pub(crate) use key::OwnedValue;
 pub use key::{CodecOfPlain, Probe, each, optional, required};
+pub(crate) use leaving::NEVER;
 pub(crate) use numbers::Numbered;
 #[cfg(test)]
 pub(crate) use part::Fault;
@@ -46,9 +50,9 @@ pub(crate) use stab::Stabs;
 pub(crate) use table::Shared;
 pub(crate) use table::Table;
 pub(crate) use transaction::{Marks, Refused, Transaction};
-pub(crate) use turn::{Running, catch, panic_message};
+pub(crate) use turn::{Place, Running, catch, panic_message};
 pub(crate) use write::{Edit, Write};
-pub(crate) use writes::Step;
+pub(crate) use writes::{Replace, Step};
 
 /// Where a record stands in the order of insertion of its bucket. Grows by one or more with each insert; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

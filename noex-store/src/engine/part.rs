@@ -8,12 +8,13 @@ use std::sync::atomic::Ordering;
 use super::numbers::Numbered;
 use super::reads::{ReadSet, Seen, Touch, Watch, versions};
 use super::table::{Shared, key_changed, not_unique};
-use super::writes::{Mark, Step, WriteSet};
-use super::{AnyReadIndex, KeyPoint, KeyRange, ReadIndex, ReaderId, Root, RowId, Slot, Table, Write};
+use super::writes::{Mark, Replace, WriteSet};
+use super::{AnyReadIndex, KeyPoint, KeyRange, ReadIndex, ReaderId, Reason, Root, RowId, Slot, Table, Write};
 use crate::bucket::convert::UniqueKey;
 use crate::bucket::record::Record;
 use crate::bucket::{Bucket, validate};
 use crate::error::Error;
+use crate::schema::Ttl;
 use crate::sync::{AtomicBool, Mutex};
 
 /// A bucket as one transaction sees it: the base snapshot with the transaction's own writes laid over.
@@ -234,7 +235,7 @@ impl<B: Bucket> Part<B> {
     }
 
     /// Inserts a checked value.
-    pub(crate) fn insert(&self, mut new: Numbered<B>, now: u64) -> Result<Record<B>, Error> {
+    pub(crate) fn insert(&self, mut new: Numbered<B>, ttl: Ttl, now: u64) -> Result<Record<B>, Error> {
         let base = self.base()?;
         let mut state = self.state.lock();
         let State { reads, writes, .. } = &mut *state;
@@ -252,17 +253,17 @@ impl<B: Bucket> Part<B> {
             return Err(Error::DuplicateKey { bucket: B::NAME, key: format!("{:?}", value.key()) });
         }
         self.check_uniques(base, reads, writes, None, &value)?;
-        let record = writes.insert(hash, value, before, base, now);
+        let record = writes.insert(hash, value, ttl, before, base, now);
         self.written.store(true, Ordering::Relaxed);
         Ok(record)
     }
 
-    /// Puts a checked value in the place of a record that this part gave. With a step, the record counts as not read.
+    /// Puts a checked value in the place of a record that this part gave.
     pub(crate) fn replace(
         &self,
         old: &Record<B>,
         value: B,
-        step: Option<Step<B>>,
+        how: Replace<B>,
         now: u64,
     ) -> Result<Record<B>, Error> {
         if value.key() != old.key() {
@@ -273,15 +274,15 @@ impl<B: Bucket> Part<B> {
         let mut state = self.state.lock();
         let State { reads, writes, .. } = &mut *state;
         self.check_uniques(base, reads, writes, Some(old.value()), &value)?;
-        let record = writes.replace(hash, old, value, step, base, now);
+        let record = writes.replace(hash, old, value, how, base, now);
         self.written.store(true, Ordering::Relaxed);
         Ok(record)
     }
 
     /// Removes a record that this part gave.
-    pub(crate) fn remove(&self, old: &Record<B>) -> Result<(), Error> {
+    pub(crate) fn remove(&self, old: &Record<B>, reason: Reason) -> Result<(), Error> {
         let hash = self.base()?.shared().hash.hash(old.key());
-        self.state.lock().writes.remove(hash, old);
+        self.state.lock().writes.remove(hash, old, reason);
         self.written.store(true, Ordering::Relaxed);
         Ok(())
     }

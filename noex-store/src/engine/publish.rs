@@ -1,18 +1,19 @@
 //! The engine: the current root, the turn to write, and the log.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::alive::Alive;
 use super::commit::Commit;
 use super::gate::{Gate, Lease};
 use super::root::Entry;
-use super::turn::{Queue, Request, Retired, RunOnce, Running};
-use super::{CommitLog, HashState, Hashing, Root, Slot, Table, Write};
+use super::turn::{Place, Queue, Request, Retired, RunOnce, Running};
+use super::{CommitLog, HashState, Hashing, NEVER, Root, Slot, Table, Write};
 use crate::bucket::Bucket;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::sync::{ArcSwap, AtomicBool, AtomicU64, Guard, Mutex};
+use crate::sync::{ArcSwap, AtomicBool, AtomicU64, Guard, Mutex, MutexGuard};
 
 /// The current root, the turn to write, and the log.
 pub(crate) struct Engine {
@@ -29,10 +30,18 @@ pub(crate) struct Engine {
     /// The state of [`Engine::random`].
     random: AtomicU64,
     /// Whom to tell of commits.
-    listener: OnceLock<Listener>,
+    listeners: ArcSwap<Vec<Listener>>,
+    /// Held by whoever changes the listeners.
+    listening: Mutex<()>,
+    /// The soonest time at which a record expires, of all that were committed since somebody looked.
+    soonest: AtomicU64,
+    /// Tables without what has expired in them, for those who read the latest commit; by slot.
+    pub(super) alive: ArcSwap<im::HashMap<usize, Alive>>,
+    /// Whether there are any.
+    pub(super) has_alive: AtomicBool,
 }
 
-type Listener = Box<dyn Fn() + Send + Sync>;
+type Listener = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl Engine {
     pub(crate) fn new(hashing: Hashing, clock: Arc<dyn Clock>, log_capacity: usize) -> Self {
@@ -46,7 +55,11 @@ impl Engine {
             hash: HashState::new(hashing),
             clock,
             random: AtomicU64::new(0),
-            listener: OnceLock::new(),
+            listeners: ArcSwap::from_pointee(Vec::new()),
+            listening: Mutex::default(),
+            soonest: AtomicU64::new(NEVER),
+            alive: ArcSwap::from_pointee(im::HashMap::new()),
+            has_alive: AtomicBool::new(false),
         }
     }
 
@@ -65,6 +78,10 @@ impl Engine {
         &self.log
     }
 
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
     pub(crate) fn now(&self) -> u64 {
         self.clock.now_millis()
     }
@@ -80,19 +97,65 @@ impl Engine {
         ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Has somebody told after each publishing; must be quick. Only the first who asks for it is told.
-    pub(crate) fn listen(&self, listener: impl Fn() + Send + Sync + 'static) {
-        let _ = self.listener.set(Box::new(listener));
+    /// Has somebody told after each publishing, until it returns `false`; must be quick.
+    pub(crate) fn listen(&self, listener: impl Fn() -> bool + Send + Sync + 'static) {
+        let _one = self.listening.lock();
+        let mut listeners = Vec::clone(&self.listeners.load());
+        listeners.push(Arc::new(listener) as Listener);
+        self.listeners.swap(Arc::new(listeners));
     }
 
     #[inline]
     pub(super) fn tell_of_commits(&self) {
-        if let Some(listener) = self.listener.get() {
-            listener();
+        let listeners = self.listeners.load();
+        let over = listeners.iter().filter(|listener| !listener()).count();
+        if over > 0 {
+            self.drop_listeners();
         }
     }
 
-    pub(super) fn is_stopped(&self) -> bool {
+    #[cold]
+    fn drop_listeners(&self) {
+        let _one = self.listening.lock();
+        let listeners = self.listeners.load_full();
+        let still = listeners.iter().filter(|listener| listener()).cloned().collect();
+        self.listeners.swap(Arc::new(still));
+    }
+
+    /// When the next record expires that is not known to whoever [takes](Self::take_soonest) it.
+    pub(crate) fn soonest(&self) -> u64 {
+        self.soonest.load(Ordering::SeqCst)
+    }
+
+    /// Forgets what was noted; from here on every commit counts anew.
+    pub(crate) fn take_soonest(&self) -> u64 {
+        self.soonest.swap(NEVER, Ordering::SeqCst)
+    }
+
+    pub(super) fn note_soonest(&self, at: u64) {
+        if at < NEVER {
+            self.soonest.fetch_min(at, Ordering::SeqCst);
+        }
+    }
+
+    /// Takes out of all buckets what has expired, each in a commit of its own, and tells how many.
+    /// O(buckets + expired × log n for each index).
+    pub(crate) fn purge(&self) -> Result<usize, Error> {
+        if self.load().due(self.now()).is_empty() {
+            return Ok(0);
+        }
+        let _own = Running::enter_turn(self, "")?;
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime")]
+        self.lead(self.take_turn(), |batch| batch.purge_all())
+    }
+
+    /// When the next record of any bucket expires. O(buckets).
+    pub(crate) fn next_expiry(&self) -> u64 {
+        let root = self.load();
+        root.tables().map(|table| table.soonest()).min().unwrap_or(NEVER)
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 
@@ -100,16 +163,21 @@ impl Engine {
     /// has happened. A write that changes nothing makes no commit.
     pub(crate) fn write<T>(
         &self,
-        bucket: &'static str,
+        place: Place,
         write: impl FnOnce(&mut Write) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let _own = Running::enter_turn(self, bucket)?;
+        let _own = Running::enter_turn(self, place.bucket)?;
+        self.lead(self.take_turn(), |batch| batch.run(&place, write)).map(|(value, _)| value)
+    }
+
+    /// Waits for the turn, and for whoever has reserved it.
+    fn take_turn(&self) -> MutexGuard<'_, Retired> {
         loop {
             self.gate.pass(None);
             let turn = self.turn.lock();
             // It may have been closed between the two.
             if !self.gate.is_closed(None) {
-                return self.lead(turn, |batch| batch.run(bucket, write)).map(|(value, _)| value);
+                return turn;
             }
         }
     }
@@ -118,7 +186,7 @@ impl Engine {
     /// along with its own, and both are published at once. Also gives the commit.
     pub(crate) fn submit<T, E>(
         &self,
-        bucket: &'static str,
+        place: Place,
         lease: Option<&Lease<'_>>,
         write: impl FnOnce(&mut Write) -> Result<T, E> + Send + 'static,
     ) -> Result<(T, Option<Arc<Commit>>), E>
@@ -126,18 +194,18 @@ impl Engine {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let _own = Running::enter_turn(self, bucket)?;
+        let _own = Running::enter_turn(self, place.bucket)?;
         if lease.is_some() {
             // Nobody else stays in the turn.
-            return self.lead(self.turn.lock(), |batch| batch.run(bucket, write));
+            return self.lead(self.turn.lock(), |batch| batch.run(&place, write));
         }
         self.gate.pass(None);
         if let Some(turn) = self.turn.try_lock()
             && !self.gate.is_closed(None)
         {
-            return self.lead(turn, |batch| batch.run(bucket, write));
+            return self.lead(turn, |batch| batch.run(&place, write));
         }
-        let request = Arc::new(Request::new(bucket, write));
+        let request = Arc::new(Request::new(place, write));
         self.queue.push(Arc::clone(&request) as Arc<dyn RunOnce>);
         loop {
             self.gate.pass(None);
@@ -193,7 +261,7 @@ impl Engine {
 
     /// Adds the bucket, empty.
     pub(crate) fn define<B: Bucket>(&self) -> Result<Slot, Error> {
-        self.write(B::NAME, |work| {
+        self.write(Place::none(B::NAME), |work| {
             let slot = work.base().slot(B::NAME);
             let mut slots = work.base().slots.clone();
             let entry = Entry { name: B::NAME, table: Some(Arc::new(Table::<B>::new(self.hash.clone()))) };
@@ -217,7 +285,7 @@ impl Engine {
 
     /// Takes the bucket away with all of its records.
     pub(crate) fn drop_bucket<B: Bucket>(&self) -> Result<(), Error> {
-        self.write(B::NAME, |work| {
+        self.write(Place::none(B::NAME), |work| {
             let slot = work.base().find::<B>()?;
             let mut slots = work.base().slots.clone();
             slots.set(slot.0, Entry { name: B::NAME, table: None });

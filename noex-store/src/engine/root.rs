@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::Version;
 use super::table::Table;
+use super::{NEVER, Version, Write};
 use crate::bucket::Bucket;
 use crate::error::Error;
 use crate::schema::Schema;
@@ -36,6 +36,10 @@ pub(crate) trait AnyTable: Any + Send + Sync {
     fn len(&self) -> usize;
     /// A number that all versions of the bucket have in common, and another bucket has not while this one is alive.
     fn identity(&self) -> usize;
+    /// When the next record expires.
+    fn soonest(&self) -> u64;
+    /// Takes out the records that have expired.
+    fn purge(&self, slot: Slot, work: &mut Write) -> Result<usize, Error>;
 }
 
 impl<B: Bucket> AnyTable for Table<B> {
@@ -49,6 +53,14 @@ impl<B: Bucket> AnyTable for Table<B> {
 
     fn identity(&self) -> usize {
         Arc::as_ptr(self.shared()).addr()
+    }
+
+    fn soonest(&self) -> u64 {
+        Self::soonest(self)
+    }
+
+    fn purge(&self, slot: Slot, work: &mut Write) -> Result<usize, Error> {
+        Ok(work.edit::<B>(slot)?.purge())
     }
 }
 
@@ -92,6 +104,16 @@ impl Root {
             defined: table.schema().rust_type,
             asked: B::schema().rust_type,
         })
+    }
+
+    /// When the next record of a bucket expires.
+    pub(crate) fn soonest(&self, slot: Slot) -> u64 {
+        self.slots.get(slot.0).and_then(|entry| entry.table.as_ref()).map_or(NEVER, |table| table.soonest())
+    }
+
+    /// The buckets with records that have expired at a time. O(buckets).
+    pub(crate) fn due(&self, now: u64) -> Vec<Slot> {
+        (0..self.slots.len()).map(Slot).filter(|slot| self.soonest(*slot) <= now).collect()
     }
 
     /// The buckets that are defined.

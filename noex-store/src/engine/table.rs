@@ -6,13 +6,16 @@
 //! hold no records, so that copying their nodes touches no reference counts of records. The bench `layout` compares this
 //! with others.
 
+use std::collections::HashSet;
 use std::num::NonZeroU64;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
 
 use super::keys::Keys;
+use super::leaving::{Leaving, NEVER};
 use super::trie::HashTrie;
 use super::{Change, HashState, OrderedIndex, RowId, Rows};
 use crate::bucket::Bucket;
@@ -20,6 +23,7 @@ use crate::bucket::convert::UniqueKey;
 use crate::bucket::definition::{Definition, UniqueRule};
 use crate::bucket::record::{Meta, Record};
 use crate::error::Error;
+use crate::schema::Ttl;
 
 /// A bucket's state; cloning it is O(indexes) and gives an independent snapshot.
 pub(crate) struct Table<B: Bucket> {
@@ -27,6 +31,9 @@ pub(crate) struct Table<B: Bucket> {
     keys: Keys<B>,
     uniques: Vec<HashTrie<RowId>>,
     indexes: Vec<Box<dyn OrderedIndex<B>>>,
+    leaving: Leaving<B::Key>,
+    /// When the next record expires. Invariant: that of `leaving`, in a table that is published.
+    soonest: u64,
     shared: Arc<Shared<B>>,
     /// What was inserted into the hash indexes since the clone.
     fresh: SmallVec<[Fresh; 4]>,
@@ -48,13 +55,14 @@ pub(crate) struct Shared<B: Bucket> {
     pub(crate) hash: HashState,
     /// The field and the last number given, of each automatic number.
     pub(crate) counters: Vec<(u16, AtomicU64)>,
+    /// The row from which on the next record is looked for that makes room.
+    hand: AtomicU64,
 }
 
 impl<B: Bucket> Shared<B> {
     /// When a record expires that is written now.
-    pub(crate) fn expiry(&self, now: u64) -> Option<NonZeroU64> {
-        let ttl = u64::try_from(self.definition.schema.ttl?.as_millis()).unwrap_or(u64::MAX);
-        NonZeroU64::new(now.saturating_add(ttl))
+    pub(crate) fn expiry(&self, ttl: Ttl, now: u64) -> Option<NonZeroU64> {
+        ttl.expiry(&self.definition.schema, now)
     }
 }
 
@@ -65,6 +73,8 @@ impl<B: Bucket> Clone for Table<B> {
             keys: self.keys.clone(),
             uniques: self.uniques.clone(),
             indexes: self.indexes.iter().map(|index| index.boxed_clone()).collect(),
+            leaving: self.leaving.clone(),
+            soonest: self.soonest,
             shared: Arc::clone(&self.shared),
             fresh: SmallVec::new(),
             fork: self.fork,
@@ -81,7 +91,9 @@ impl<B: Bucket> Table<B> {
             keys: Keys::default(),
             uniques: definition.uniques.iter().map(|_| HashTrie::default()).collect(),
             indexes: definition.indexes.iter().map(|make| make()).collect(),
-            shared: Arc::new(Shared { definition, hash, counters }),
+            leaving: Leaving::new(&definition.schema),
+            soonest: NEVER,
+            shared: Arc::new(Shared { definition, hash, counters, hand: AtomicU64::new(0) }),
             fresh: SmallVec::new(),
             fork: None,
         }
@@ -160,8 +172,8 @@ impl<B: Bucket> Table<B> {
     }
 
     /// Adds a record, or says which rule over several records it breaks; then the table is as before.
-    pub(crate) fn insert(&mut self, value: B, now: u64) -> Result<Record<B>, Error> {
-        let record = self.insert_unordered(value, now)?;
+    pub(crate) fn insert(&mut self, value: B, ttl: Ttl, now: u64) -> Result<Record<B>, Error> {
+        let record = self.insert_unordered(value, ttl, now)?;
         for index in &mut self.indexes {
             index.insert(record.value(), record.meta().row);
         }
@@ -174,7 +186,11 @@ impl<B: Bucket> Table<B> {
         let build = self.len() == 0;
         let mut records = Vec::with_capacity(values.len());
         for (number, value) in values.into_iter().enumerate() {
-            let added = if build { self.insert_unordered(value, now) } else { self.insert(value, now) };
+            let added = if build {
+                self.insert_unordered(value, Ttl::OfBucket, now)
+            } else {
+                self.insert(value, Ttl::OfBucket, now)
+            };
             records.push(added.map_err(|error| (number, error))?);
         }
         if build {
@@ -186,9 +202,9 @@ impl<B: Bucket> Table<B> {
     }
 
     /// Adds a record to all but the ordered indexes.
-    fn insert_unordered(&mut self, value: B, now: u64) -> Result<Record<B>, Error> {
+    fn insert_unordered(&mut self, value: B, ttl: Ttl, now: u64) -> Result<Record<B>, Error> {
         self.check_new(&value)?;
-        let expires_at = self.shared.expiry(now);
+        let expires_at = self.shared.expiry(ttl, now);
         let meta = Meta { row: self.rows.next(), version: 1, created_at: now, updated_at: now, expires_at };
         let record = Record::new(value, meta);
         self.link_unordered(record.clone());
@@ -217,6 +233,7 @@ impl<B: Bucket> Table<B> {
     /// Adds a record that has the next row to all but the ordered indexes.
     fn link_unordered(&mut self, record: Record<B>) {
         debug_assert_eq!(record.meta().row, self.rows.next(), "a record is made for its row");
+        self.leaving.add(&record);
         let row = self.rows.push(record.clone());
         let key_hash = self.shared.hash.hash(record.value().key());
         let in_place = self.fork.is_none();
@@ -246,7 +263,7 @@ impl<B: Bucket> Table<B> {
     pub(crate) fn apply(&mut self, changes: &[Change<B>], check: bool) -> Result<(), Error> {
         for change in changes {
             match change {
-                Change::Deleted(old) => self.remove(old),
+                Change::Deleted { record, .. } => self.remove(record),
                 // Before any check: whether a value is taken is asked of the rows.
                 Change::Updated { old, new } => {
                     self.rows.replace(old.meta().row, new.clone());
@@ -259,7 +276,7 @@ impl<B: Bucket> Table<B> {
                 if check {
                     self.check_changed_uniques(old.value(), new.value(), new.meta().row)?;
                 }
-                self.relink(old.value(), new);
+                self.relink(old, new);
             }
         }
         let inserted = changes.iter().filter_map(|change| match change {
@@ -286,32 +303,22 @@ impl<B: Bucket> Table<B> {
     }
 
     /// Puts another value in the place of a record of this table, or says which rule it breaks; then the table is as before.
-    pub(crate) fn replace(&mut self, old: &Record<B>, value: B, now: u64) -> Result<Record<B>, Error> {
-        self.replace_version(old, value, old.version() + 1, now)
-    }
-
-    /// As [`Table::replace`], with the version that the new record has.
-    pub(crate) fn replace_version(
-        &mut self,
-        old: &Record<B>,
-        value: B,
-        version: u64,
-        now: u64,
-    ) -> Result<Record<B>, Error> {
+    pub(crate) fn replace(&mut self, old: &Record<B>, value: B, meta: Meta) -> Result<Record<B>, Error> {
         if value.key() != old.key() {
             return Err(key_changed(old, &value));
         }
         let row = old.meta().row;
         self.check_changed_uniques(old.value(), &value, row)?;
-        let meta = Meta { version, updated_at: now, ..*old.meta() };
         let record = Record::new(value, meta);
         self.rows.replace(row, record.clone());
-        self.relink(old.value(), &record);
+        self.relink(old, &record);
         Ok(record)
     }
 
     /// Makes all indexes lead to the record that has taken the place of another value in its row.
-    fn relink(&mut self, old: &B, record: &Record<B>) {
+    fn relink(&mut self, old: &Record<B>, record: &Record<B>) {
+        self.leaving.replace(old, record);
+        let old = old.value();
         let (row, new) = (record.meta().row, record.value());
         self.keys.replace(self.shared.hash.hash(new.key()), row, record.clone());
         for (unique, trie) in self.shared.definition.uniques.iter().zip(&mut self.uniques) {
@@ -339,6 +346,7 @@ impl<B: Bucket> Table<B> {
         let row = record.meta().row;
         let value = record.value();
         self.rows.remove(row);
+        self.leaving.remove(record);
         self.keys.remove(self.shared.hash.hash(value.key()), row);
         for (unique, trie) in self.shared.definition.uniques.iter().zip(&mut self.uniques) {
             if let Some(hash) = unique.hash(value, &self.shared.hash) {
@@ -354,6 +362,7 @@ impl<B: Bucket> Table<B> {
     pub(crate) fn clear(&mut self) {
         self.rows = Rows::starting_at(self.rows.next().0);
         self.keys = Keys::default();
+        self.leaving.clear();
         // One for each: clones of one would share its leaf.
         self.uniques.fill_with(HashTrie::default);
         for index in &mut self.indexes {
@@ -364,6 +373,63 @@ impl<B: Bucket> Table<B> {
     /// Ends the changes: what was inserted stays.
     pub(crate) fn keep(&mut self) {
         self.fresh = SmallVec::new();
+        self.soonest = self.leaving.soonest();
+    }
+
+    /// When the next record expires, in milliseconds since 1970-01-01 UTC; [`NEVER`] if none does.
+    pub(crate) fn soonest(&self) -> u64 {
+        self.soonest
+    }
+
+    /// The records that have expired at a time, in the order in which they did. O(expired × log n).
+    pub(crate) fn due(&self, now: u64) -> Vec<Record<B>> {
+        self.leaving.due(now).into_iter().filter_map(|row| self.rows.get(row).cloned()).collect()
+    }
+
+    /// This version without the records that have expired at a time: to be read, never to be published.
+    /// O(expired × log n) for each index.
+    pub(crate) fn alive(&self, now: u64) -> Self {
+        let mut alive = self.fork();
+        self.due(now).iter().for_each(|record| alive.remove(record));
+        alive.soonest = alive.leaving.soonest();
+        alive
+    }
+
+    /// The `n` oldest records: by their creation, ties by their key. O(n × log records).
+    pub(crate) fn oldest(&self, n: usize) -> Vec<Record<B>> {
+        self.leaving.oldest(n).into_iter().filter_map(|row| self.rows.get(row).cloned()).collect()
+    }
+
+    /// The `n` records that make room for those from `new` on: the first ones from the hand on that nobody has used since it
+    /// came by. O(n) over many calls: a record that is passed over has been used since.
+    ///
+    /// This is SIEVE (Zhang, Yang, Yue, Vigfusson, Rashmi, *SIEVE is Simpler than LRU: an Efficient Turn-Key Eviction Algorithm
+    /// for Web Caches*, NSDI 2024): a use sets a flag and moves nothing, so that readers share no list.
+    pub(crate) fn unused(&self, n: usize, new: RowId) -> Vec<Record<B>> {
+        let hand = &self.shared.hand;
+        let mut found: Vec<Record<B>> = Vec::with_capacity(n);
+        let mut rows = HashSet::with_capacity(n);
+        let (first, mut from) = (RowId(0), RowId(hand.load(Ordering::Relaxed)));
+        // The second time around no flag is set but by readers who come by right now; the third time takes whatever is there.
+        for round in 0..4 {
+            let end = if round == 3 { self.rows.next() } else { new };
+            let _ = self.rows.visit(from, &mut |row, record| {
+                if row >= end || found.len() == n {
+                    return ControlFlow::Break(());
+                }
+                let is_used = round < 2 && record.take_used();
+                if !is_used && rows.insert(row) {
+                    found.push(record.clone());
+                    hand.store(row.0 + 1, Ordering::Relaxed);
+                }
+                ControlFlow::Continue(())
+            });
+            if found.len() == n {
+                break;
+            }
+            from = first;
+        }
+        found
     }
 
     /// Gives the changes up: takes out of `base`, which this was cloned from, what was inserted in place.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::part::{AnyPart, Conflict, Fault, Tracking};
 use super::writes::Mark;
-use super::{Commit, Engine, Lease, Part, Root, Slot};
+use super::{Commit, Engine, Lease, Part, Place, Root, Slot};
 use crate::bucket::Bucket;
 use crate::error::Error;
 use crate::sync::{AtomicU64, Mutex};
@@ -93,8 +93,9 @@ impl Engine {
         lease: Option<&Lease<'_>>,
     ) -> Result<Option<Arc<Commit>>, Refused> {
         let parts = transaction.parts.lock().clone();
-        let Some(first) = parts.iter().find(|part| part.has_changes()) else { return Ok(None) };
-        let bucket = first.bucket();
+        let written = parts.iter().filter(|part| part.has_changes());
+        let slots = written.clone().map(|part| part.slot()).collect();
+        let Some(bucket) = written.map(|part| part.bucket()).next() else { return Ok(None) };
         let check = |parts: &[Arc<dyn AnyPart>], old: &Arc<Root>, new: &Arc<Root>| {
             if Arc::ptr_eq(old, new) {
                 return Ok(());
@@ -104,7 +105,7 @@ impl Engine {
         let checked = self.load_full();
         super::catch(bucket, || check(&parts, &transaction.base, &checked))?;
         let skips = transaction.tracking.skips(Fault::Turn);
-        let (_, commit) = self.submit(bucket, lease, move |work| {
+        let (_, commit) = self.submit(Place { bucket, slots }, lease, move |work| {
             if !skips {
                 check(&parts, &checked, work.base())?;
             }

@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{Commit, Engine, Root, Write};
+use super::{Commit, Engine, NEVER, Root, Slot, Write};
+use crate::bucket::Bucket;
 use crate::error::Error;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
@@ -27,6 +28,27 @@ pub(super) struct Batch<'e> {
     commits: SmallVec<[Arc<Commit>; 1]>,
     /// Roots between the published one and the head.
     passed: SmallVec<[Arc<Root>; 1]>,
+    /// When the next record expires of the buckets that were changed.
+    soonest: u64,
+}
+
+/// What a write is for: for people, and to be tidied before.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// The bucket that errors name.
+    pub(crate) bucket: &'static str,
+    pub(crate) slots: SmallVec<[Slot; 2]>,
+}
+
+impl Place {
+    pub(crate) fn of<B: Bucket>(slot: Slot) -> Self {
+        Self { bucket: B::NAME, slots: SmallVec::from_slice(&[slot]) }
+    }
+
+    /// A write that only defines or drops the bucket.
+    pub(crate) fn none(bucket: &'static str) -> Self {
+        Self { bucket, slots: SmallVec::new() }
+    }
 }
 
 impl Engine {
@@ -37,7 +59,8 @@ impl Engine {
         own: impl FnOnce(&mut Batch<'_>) -> T,
     ) -> T {
         let head = self.load_full();
-        let mut batch = Batch { engine: self, head, commits: SmallVec::new(), passed: SmallVec::new() };
+        let mut batch =
+            Batch { engine: self, head, commits: SmallVec::new(), passed: SmallVec::new(), soonest: NEVER };
         let value = own(&mut batch);
         let mut made: SmallVec<[Arc<dyn RunOnce>; 4]> = SmallVec::new();
         while made.len() < MAX_BATCH
@@ -61,17 +84,51 @@ impl Engine {
 }
 
 impl Batch<'_> {
-    /// Makes one write, all or nothing.
+    /// Makes one write, all or nothing. What has expired in its buckets is taken out in a commit before it, so that it is in
+    /// nobody's way.
     pub(super) fn run<T, E: From<Error>>(
         &mut self,
-        bucket: &'static str,
+        place: &Place,
         write: impl FnOnce(&mut Write) -> Result<T, E>,
     ) -> Result<(T, Option<Arc<Commit>>), E> {
+        let Place { bucket, slots } = place;
         if self.engine.is_stopped() {
             return Err(Error::Stopped.into());
         }
         // The clock may be the user's.
         let now = catch::<_, E>(bucket, || Ok(self.engine.now()))?.max(self.head.time);
+        for slot in slots {
+            if self.head.soonest(*slot) <= now {
+                // If the record's code panics here, it will in the write too.
+                let _ = self.purge(*slot, now);
+            }
+        }
+        self.make(bucket, now, write)
+    }
+
+    /// Takes out of all buckets what has expired, and tells how many.
+    pub(super) fn purge_all(&mut self) -> Result<usize, Error> {
+        if self.engine.is_stopped() {
+            return Err(Error::Stopped);
+        }
+        let now = catch::<_, Error>("", || Ok(self.engine.now()))?.max(self.head.time);
+        self.head.due(now).into_iter().map(|slot| self.purge(slot, now)).sum()
+    }
+
+    /// Takes out what has expired in a bucket, and tells how many.
+    pub(super) fn purge(&mut self, slot: Slot, now: u64) -> Result<usize, Error> {
+        let table = self.head.slots.get(slot.0).and_then(|entry| entry.table.clone());
+        let Some(table) = table else { return Ok(0) };
+        let bucket = table.schema().name;
+        self.make(bucket, now, |work| table.purge(slot, work)).map(|(count, _)| count)
+    }
+
+    fn make<T, E: From<Error>>(
+        &mut self,
+        bucket: &'static str,
+        now: u64,
+        write: impl FnOnce(&mut Write) -> Result<T, E>,
+    ) -> Result<(T, Option<Arc<Commit>>), E> {
         let mut work = Write::new(Arc::clone(&self.head), now);
         // The work is on copies: what is half done when the record's code panics goes with them.
         let done = catch(bucket, || {
@@ -81,6 +138,7 @@ impl Batch<'_> {
         match done {
             Ok((value, None)) => Ok((value, None)),
             Ok((value, Some((root, commit)))) => {
+                self.soonest = self.soonest.min(work.soonest());
                 let commit = Arc::new(commit);
                 self.commits.push(Arc::clone(&commit));
                 self.passed.push(std::mem::replace(&mut self.head, Arc::new(root)));
@@ -95,7 +153,7 @@ impl Batch<'_> {
 
     /// Makes the last root the current one. Returns whether there was any, and what nobody needs any more.
     fn publish(self, turn: &mut Retired) -> (bool, impl Drop + use<>) {
-        let Self { engine, head, commits, passed } = self;
+        let Self { engine, head, commits, passed, soonest } = self;
         let mut unused: SmallVec<[Arc<Root>; 2]> = SmallVec::new();
         let any = !commits.is_empty();
         for commit in &commits {
@@ -105,6 +163,8 @@ impl Batch<'_> {
             // The log first: whoever sees the root can read how it came to be.
             engine.log().append(commits);
             let old = engine.root.swap(head);
+            engine.note_soonest(soonest);
+            engine.forget_alive();
             unused.extend(passed.into_iter().skip(1));
             turn.retire(old, &mut unused);
         }
@@ -189,7 +249,7 @@ type Outcome<T, E> = Result<(T, Option<Arc<Commit>>), E>;
 
 /// A write, and then its outcome.
 pub(super) struct Request<T, E, F> {
-    bucket: &'static str,
+    place: Place,
     write: Mutex<Option<F>>,
     outcome: Mutex<Option<Outcome<T, E>>>,
     told: Mutex<Told>,
@@ -197,9 +257,9 @@ pub(super) struct Request<T, E, F> {
 }
 
 impl<T, E, F> Request<T, E, F> {
-    pub(super) fn new(bucket: &'static str, write: F) -> Self {
+    pub(super) fn new(place: Place, write: F) -> Self {
         Self {
-            bucket,
+            place,
             write: Mutex::new(Some(write)),
             outcome: Mutex::new(None),
             told: Mutex::new(Told::Nothing),
@@ -231,7 +291,7 @@ where
 {
     fn run(&self, batch: &mut Batch<'_>) {
         if let Some(write) = self.write.lock().take() {
-            let outcome = batch.run(self.bucket, write);
+            let outcome = batch.run(&self.place, write);
             *self.outcome.lock() = Some(outcome);
         }
     }

@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::commit::{AnyChanges, BucketChanges, ChangeList};
+use super::commit::{AnyChanges, BucketChanges, ChangeList, Reason};
 use super::numbers::Numbered;
 use super::root::{AnyTable, Entry};
 use super::table::Shared;
-use super::{Change, Commit, Root, RowId, Slot, Table, Version};
+use super::{Change, Commit, NEVER, Root, RowId, Slot, Table, Version};
 use crate::bucket::Bucket;
-use crate::bucket::record::Record;
+use crate::bucket::record::{Meta, Record};
 use crate::error::Error;
+use crate::schema::{Evict, Ttl};
 
 /// A commit in the making: copies of the tables that it changes.
 pub(crate) struct Write {
@@ -23,6 +24,8 @@ pub(crate) struct Write {
     edits: SmallVec<[(Slot, Box<dyn AnyEdit>); 1]>,
     /// Set when buckets are added or dropped.
     slots: Option<im::Vector<Entry>>,
+    /// When the next record of a changed bucket expires; known when the write is finished.
+    soonest: u64,
 }
 
 /// A table in the making, with what was done to it.
@@ -30,6 +33,8 @@ pub(crate) struct Edit<B: Bucket> {
     table: Table<B>,
     changes: ChangeList<B>,
     now: u64,
+    /// The row of the first record that this commit inserts.
+    first_new: RowId,
 }
 
 /// An [`Edit`], without its type.
@@ -69,7 +74,7 @@ impl<B: Bucket> AnyEdit for Edit<B> {
 
 impl Write {
     pub(crate) fn new(base: Arc<Root>, now: u64) -> Self {
-        Self { base, now, edits: SmallVec::new(), slots: None }
+        Self { base, now, edits: SmallVec::new(), slots: None, soonest: NEVER }
     }
 
     /// The version that the commit comes after.
@@ -80,6 +85,11 @@ impl Write {
     /// The time of the commit.
     pub(crate) fn now(&self) -> u64 {
         self.now
+    }
+
+    /// When the next record of a changed bucket expires, once the write is finished.
+    pub(crate) fn soonest(&self) -> u64 {
+        self.soonest
     }
 
     /// Adds or drops buckets.
@@ -93,7 +103,8 @@ impl Write {
             Some(at) => at,
             None => {
                 let table = self.base.typed::<B>(slot)?.clone();
-                let edit = Edit { table, changes: SmallVec::new(), now: self.now };
+                let first_new = table.rows().next();
+                let edit = Edit { table, changes: SmallVec::new(), now: self.now, first_new };
                 self.edits.push((slot, Box::new(edit)));
                 self.edits.len() - 1
             }
@@ -118,6 +129,7 @@ impl Write {
             if let Some((table, changes)) = edit.finish()
                 && let Some(entry) = slots.get_mut(slot.0)
             {
+                self.soonest = self.soonest.min(table.soonest());
                 entry.table = Some(table);
                 buckets.push(changes);
             }
@@ -163,8 +175,8 @@ impl<B: Bucket> Edit<B> {
         Ok(changed)
     }
 
-    pub(crate) fn insert(&mut self, value: B) -> Result<Record<B>, Error> {
-        let record = self.table.insert(value, self.now)?;
+    pub(crate) fn insert(&mut self, value: B, ttl: Ttl) -> Result<Record<B>, Error> {
+        let record = self.table.insert(value, ttl, self.now)?;
         self.changes.push(Change::Inserted(record.clone()));
         Ok(record)
     }
@@ -176,8 +188,19 @@ impl<B: Bucket> Edit<B> {
         Ok(records)
     }
 
-    pub(crate) fn replace(&mut self, old: &Record<B>, value: B) -> Result<Record<B>, Error> {
-        let new = self.table.replace(old, value, self.now)?;
+    /// Puts another value in the place of a record. With a time to live the record lives so long from now on, and otherwise as
+    /// long as it would have.
+    pub(crate) fn replace(
+        &mut self,
+        old: &Record<B>,
+        value: B,
+        ttl: Option<Ttl>,
+    ) -> Result<Record<B>, Error> {
+        let mut meta = old.rewritten(self.now);
+        if let Some(ttl) = ttl {
+            meta.expires_at = self.table.shared().expiry(ttl, self.now);
+        }
+        let new = self.table.replace(old, value, meta)?;
         self.changes.push(Change::Updated { old: old.clone(), new: new.clone() });
         Ok(new)
     }
@@ -186,18 +209,28 @@ impl<B: Bucket> Edit<B> {
     /// more. O(changes of the commit) then.
     pub(crate) fn replace_again(&mut self, old: &Record<B>, value: B) -> Result<Record<B>, Error> {
         let is_it = |change: &Change<B>| change.new().is_some_and(|new| Record::same(new, old));
-        let Some(at) = self.changes.iter().rposition(is_it) else { return self.replace(old, value) };
-        let new = self.table.replace_version(old, value, old.version(), self.now)?;
+        let Some(at) = self.changes.iter().rposition(is_it) else { return self.replace(old, value, None) };
+        let new = self.table.replace(old, value, Meta { updated_at: self.now, ..*old.meta() })?;
         match &mut self.changes[at] {
             Change::Inserted(own) | Change::Updated { new: own, .. } => *own = new.clone(),
-            Change::Deleted(_) => {}
+            Change::Deleted { .. } => {}
         }
         Ok(new)
     }
 
     pub(crate) fn remove(&mut self, record: &Record<B>) {
         self.table.remove(record);
-        self.changes.push(Change::Deleted(record.clone()));
+        self.changes.push(Change::deleted(record.clone()));
+    }
+
+    /// Takes out the records that have expired, and tells how many. O(expired × log n) for each index.
+    pub(crate) fn purge(&mut self) -> usize {
+        let due = self.table.due(self.now);
+        due.iter().for_each(|record| self.table.remove(record));
+        let count = due.len();
+        let gone = due.into_iter().map(|record| Change::Deleted { record, reason: Reason::Expired });
+        self.changes.extend(gone);
+        count
     }
 
     pub(crate) fn clear(&mut self) -> usize {
@@ -205,7 +238,7 @@ impl<B: Bucket> Edit<B> {
         let Self { table, changes, .. } = self;
         changes.reserve(table.len());
         let _ = table.rows().visit(RowId(0), &mut |_, record| {
-            changes.push(Change::Deleted(record.clone()));
+            changes.push(Change::Deleted { record: record.clone(), reason: Reason::Cleared });
             ControlFlow::Continue(())
         });
         table.clear();
@@ -219,7 +252,7 @@ impl<B: Bucket> Edit<B> {
         Ok(())
     }
 
-    /// Takes the oldest records out of a bucket that holds more than it may. O(evicted × log n + changes).
+    /// Takes records out of a bucket that holds more than it may. O(evicted × log n + changes).
     fn evict(&mut self) {
         let Some(excess) = B::schema().max_size.and_then(|max| self.table.len().checked_sub(max)) else {
             return;
@@ -227,29 +260,27 @@ impl<B: Bucket> Edit<B> {
         if excess == 0 {
             return;
         }
-        let mut oldest = Vec::with_capacity(excess);
-        let _ = self.table.rows().visit(RowId(0), &mut |_, record| {
-            oldest.push(record.clone());
-            if oldest.len() < excess { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
-        oldest.iter().for_each(|record| self.table.remove(record));
+        let leaving = match B::schema().evict {
+            Evict::Lru => self.table.unused(excess, self.first_new),
+            _ => self.table.oldest(excess),
+        };
+        leaving.iter().for_each(|record| self.table.remove(record));
         // A record has one change in a commit, whatever happened to it.
-        let last = oldest.last().map(|record| record.meta().row);
-        let gone = |record: &Record<B>| Some(record.meta().row) <= last;
+        let rows: HashSet<RowId> = leaving.iter().map(|record| record.meta().row).collect();
         let mut told = HashSet::new();
         self.changes.retain(|change| match change {
-            Change::Inserted(new) if gone(new) => {
+            Change::Inserted(new) if rows.contains(&new.meta().row) => {
                 told.insert(new.meta().row);
                 false
             }
-            Change::Updated { old, new } if gone(new) => {
+            Change::Updated { old, new } if rows.contains(&new.meta().row) => {
                 told.insert(new.meta().row);
-                *change = Change::Deleted(old.clone());
+                *change = Change::Deleted { record: old.clone(), reason: Reason::Evicted };
                 true
             }
             _ => true,
         });
-        let rest = oldest.into_iter().filter(|record| !told.contains(&record.meta().row));
-        self.changes.extend(rest.map(Change::Deleted));
+        let rest = leaving.into_iter().filter(|record| !told.contains(&record.meta().row));
+        self.changes.extend(rest.map(|record| Change::Deleted { record, reason: Reason::Evicted }));
     }
 }

@@ -9,12 +9,13 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::reads::Touch;
-use super::{Change, RowId, Table};
+use super::{Change, Reason, RowId, Table};
 use crate::bucket::Bucket;
 use crate::bucket::convert::UniqueKey;
 use crate::bucket::definition::UniqueRule;
 use crate::bucket::record::{Meta, Record};
 use crate::error::Error;
+use crate::schema::Ttl;
 
 /// A change that is worked out on whatever the record is when the transaction commits.
 pub(crate) type Step<B> = Arc<dyn Fn(&mut B) -> Result<(), Error> + Send + Sync>;
@@ -45,6 +46,20 @@ struct Entry<B: Bucket> {
     shown: Option<Record<B>>,
 }
 
+/// How a record is replaced.
+pub(crate) struct Replace<B> {
+    /// What makes the new value of the old one. Then the record that the transaction sees counts as not read.
+    pub(crate) step: Option<Step<B>>,
+    /// How long the record lives from now on; `None` to leave that as it is.
+    pub(crate) ttl: Option<Ttl>,
+}
+
+impl<B> Default for Replace<B> {
+    fn default() -> Self {
+        Self { step: None, ttl: None }
+    }
+}
+
 /// What becomes of a key.
 struct State<B> {
     new: Option<Record<B>>,
@@ -54,11 +69,15 @@ struct State<B> {
     order: u64,
     /// Set while the record was only changed in ways that need not know it.
     steps: Vec<Step<B>>,
+    /// How long the record lives from the commit on; `None` if that stays as it is.
+    ttl: Option<Ttl>,
+    /// Why the record is gone, where it is.
+    reason: Reason,
 }
 
 impl<B> Clone for State<B> {
     fn clone(&self) -> Self {
-        Self { new: self.new.clone(), again: self.again, order: self.order, steps: self.steps.clone() }
+        Self { new: self.new.clone(), steps: self.steps.clone(), ..*self }
     }
 }
 
@@ -115,7 +134,14 @@ impl<B: Bucket> WriteSet<B> {
             return at;
         }
         let at = self.entries.len();
-        let state = State { new: base.cloned(), again: false, order: self.order, steps: Vec::new() };
+        let state = State {
+            new: base.cloned(),
+            again: false,
+            order: self.order,
+            steps: Vec::new(),
+            ttl: None,
+            reason: Reason::Deleted,
+        };
         self.entries.push(Entry { hash, key: key.clone(), base: base.cloned(), state, shown: base.cloned() });
         let Self { by_key, entries, .. } = self;
         by_key.insert_unique(hash, at, |at| entries[*at].hash);
@@ -171,13 +197,14 @@ impl<B: Bucket> WriteSet<B> {
         &mut self,
         hash: u64,
         value: B,
+        ttl: Ttl,
         base: Option<&Record<B>>,
         table: &Table<B>,
         now: u64,
     ) -> Record<B> {
         let hashes = hashes(table, &value);
         let at = self.entry(hash, value.key(), base);
-        let expires_at = table.shared().expiry(now);
+        let expires_at = table.shared().expiry(ttl, now);
         let row = match &self.entries[at].base {
             Some(base) => base.meta().row,
             None => {
@@ -190,26 +217,29 @@ impl<B: Bucket> WriteSet<B> {
         let record = Record::new(value, Meta { row, version, created_at: now, updated_at: now, expires_at });
         let (new, again) = (record.clone(), self.entries[at].base.is_some());
         self.set(at, hashes, |state| {
-            (state.new, state.again) = (Some(new), again);
+            (state.new, state.again, state.ttl) = (Some(new), again, Some(ttl));
             state.steps.clear();
         });
         record
     }
 
-    /// Puts another value in the place of a record. With a step, what is given is what it makes of the record that the
-    /// transaction sees.
+    /// Puts another value in the place of a record.
     pub(crate) fn replace(
         &mut self,
         hash: u64,
         old: &Record<B>,
         value: B,
-        step: Option<Step<B>>,
+        how: Replace<B>,
         table: &Table<B>,
         now: u64,
     ) -> Record<B> {
+        let Replace { step, ttl } = how;
         let hashes = hashes(table, &value);
         let at = self.entry(hash, old.key(), Some(old));
-        let meta = Meta { version: self.entries[at].version(), updated_at: now, ..*old.meta() };
+        let mut meta = Meta { version: self.entries[at].version(), updated_at: now, ..*old.meta() };
+        if let Some(ttl) = ttl {
+            meta.expires_at = table.shared().expiry(ttl, now);
+        }
         let record = Record::new(value, meta);
         let new = record.clone();
         // Steps stand for the outcome only where nothing but steps has been done.
@@ -223,15 +253,16 @@ impl<B: Bucket> WriteSet<B> {
                 _ => state.steps.clear(),
             }
             state.new = Some(new);
+            state.ttl = ttl.or(state.ttl);
         });
         record
     }
 
     /// Takes a record away.
-    pub(crate) fn remove(&mut self, hash: u64, old: &Record<B>) {
+    pub(crate) fn remove(&mut self, hash: u64, old: &Record<B>, reason: Reason) {
         let at = self.entry(hash, old.key(), Some(old));
         self.set(at, Hashes::new(), |state| {
-            state.new = None;
+            (state.new, state.ttl, state.reason) = (None, None, reason);
             state.steps.clear();
         });
     }
@@ -290,7 +321,7 @@ impl<B: Bucket> WriteSet<B> {
                     changes.push(Change::Updated { old, new: new.clone() });
                 }
                 (old, new) => {
-                    changes.extend(old.map(Change::Deleted));
+                    changes.extend(old.map(Change::deleted));
                     changes.extend(new.clone().map(Change::Inserted));
                 }
             }
@@ -329,7 +360,8 @@ impl<B: Bucket> WriteSet<B> {
                 return Err(touch());
             }
             let Some(new) = state.new.clone() else {
-                changes.extend(current.cloned().map(Change::Deleted));
+                let gone = current.cloned().map(|record| Change::Deleted { record, reason: state.reason });
+                changes.extend(gone);
                 continue;
             };
             let Some(old) = current.cloned() else {
@@ -338,7 +370,7 @@ impl<B: Bucket> WriteSet<B> {
                     version: 1,
                     created_at: now,
                     updated_at: now,
-                    expires_at: table.shared().expiry(now),
+                    expires_at: table.shared().expiry(state.ttl.unwrap_or_default(), now),
                 };
                 next = RowId(next.0 + 1);
                 changes.push(Change::Inserted(new.with_meta(meta)));
@@ -347,7 +379,9 @@ impl<B: Bucket> WriteSet<B> {
             let mut meta = Meta { version: old.version() + 1, updated_at: now, ..*old.meta() };
             if state.again {
                 meta.created_at = now;
-                meta.expires_at = table.shared().expiry(now);
+            }
+            if let Some(ttl) = state.ttl {
+                meta.expires_at = table.shared().expiry(ttl, now);
             }
             let new = if same {
                 new.with_meta(meta)

@@ -206,6 +206,7 @@ impl<B: Bucket, G: GroupBy<B>> Groups<'_, B, G> {
         start: impl Fn() -> A,
         mut add: impl FnMut(&mut A, &Record<B>),
     ) -> BTreeMap<G::Key, A> {
+        #[allow(clippy::mutable_key_type, reason = "the mark that a record was used is no part of its order")]
         let mut groups: BTreeMap<Member<B, G>, A> = BTreeMap::new();
         let by = self.by;
         self.select.visit_unordered(&mut |record| {

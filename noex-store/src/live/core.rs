@@ -8,8 +8,9 @@ use std::sync::{Arc, Weak};
 
 use super::context::Run;
 use super::memo::AnyMemo;
-use super::settle::Settled;
 use crate::engine::{AnyPart, AnyReadIndex, Engine, Root, Running, Slot, Touch, Tracking, Version};
+use crate::error::Error;
+use crate::service::{Service, Settled};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
 
 /// The number of a memo.
@@ -61,6 +62,7 @@ pub(crate) struct Live {
     stamps: AtomicU64,
     nodes: AtomicU64,
     pub(super) jobs: Jobs,
+    pub(super) service: Arc<Service>,
     /// What tests put in, to see that they notice.
     #[cfg(test)]
     fault: Mutex<Option<crate::engine::Fault>>,
@@ -71,8 +73,21 @@ pub(crate) struct Live {
 pub(crate) struct LiveHandle(pub(super) Arc<Live>);
 
 impl LiveHandle {
-    pub(crate) fn new(engine: Arc<Engine>) -> Arc<Self> {
-        Arc::new(Self(Live::new(engine)))
+    pub(crate) fn new(engine: Arc<Engine>, service: Arc<Service>) -> Arc<Self> {
+        Arc::new(Self(Live::new(engine, service)))
+    }
+
+    /// Ends the worker and all subscriptions; what is pending can still be read.
+    pub(crate) fn stop(&self) {
+        self.0.stop();
+        self.0.end_all(None);
+    }
+
+    /// Whether every subscriber has been told of every commit.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.0.catch_up();
+        let last = self.0.jobs.queue.lock().last;
+        self.0.jobs.are_done(last)
     }
 
     pub(crate) async fn settle(&self) {
@@ -121,14 +136,13 @@ pub(super) struct Queue {
     pub(super) waiting: VecDeque<(u64, Arc<dyn AnyMemo>)>,
     /// The number of the last job.
     pub(super) last: u64,
-    /// Jobs that are being run.
-    pub(super) running: Vec<u64>,
+    /// The job that is being run. It is run again if the worker panics.
+    pub(super) running: Option<(u64, Arc<dyn AnyMemo>)>,
     pub(super) stopped: bool,
-    pub(super) started: bool,
 }
 
 impl Live {
-    fn new(engine: Arc<Engine>) -> Arc<Self> {
+    fn new(engine: Arc<Engine>, service: Arc<Service>) -> Arc<Self> {
         let processed = engine.load_full();
         let index = Index {
             processed: Arc::clone(&processed),
@@ -143,6 +157,7 @@ impl Live {
             stamps: AtomicU64::new(1),
             nodes: AtomicU64::new(1),
             jobs: Jobs::default(),
+            service,
             #[cfg(test)]
             fault: Mutex::new(None),
         })
@@ -175,7 +190,7 @@ impl Live {
         Running::enter_transaction(&self.engine)
     }
 
-    pub(super) fn listen(&self, listener: impl Fn() + Send + Sync + 'static) {
+    pub(super) fn listen(&self, listener: impl Fn() -> bool + Send + Sync + 'static) {
         self.engine.listen(listener);
     }
 
@@ -280,6 +295,19 @@ impl Live {
             drop(index);
             self.jobs.push(jobs);
         }
+    }
+
+    /// # Errors
+    /// [`Error::Degraded`], [`Error::Stopped`].
+    pub(super) fn may_subscribe(&self) -> Result<(), Error> {
+        self.service.check()?;
+        if self.jobs.queue.lock().stopped { Err(Error::Stopped) } else { Ok(()) }
+    }
+
+    /// Ends all subscriptions.
+    pub(super) fn end_all(&self, error: Option<&Error>) {
+        let memos: Vec<_> = self.index.lock().nodes.values().filter_map(|node| node.memo.upgrade()).collect();
+        memos.iter().for_each(|memo| memo.end(error));
     }
 
     /// Forgets a memo.

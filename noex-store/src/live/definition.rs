@@ -211,6 +211,7 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> Query<P, T> {
     /// # Errors
     /// None yet: a query that fails tells its subscribers so, and goes on when what it read changes.
     pub fn subscribe(&self, params: P) -> Result<Subscription<T>, Error> {
+        self.definition.live().may_subscribe()?;
         let memo = self.definition.memo(&params);
         let slot = Arc::new(Slot::default());
         // Before the first answer: from here on every touch is told.

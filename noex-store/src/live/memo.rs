@@ -91,6 +91,8 @@ pub(super) trait AnyMemo: Send + Sync {
     /// must not wait for itself.
     fn current_stamp(self: Arc<Self>, live: &Arc<Live>, path: &[NodeId]) -> Option<u64>;
     fn unqueue(&self);
+    /// Ends its subscriptions.
+    fn end(&self, error: Option<&Error>);
 }
 
 impl<P: Params, T: PartialEq + Send + Sync + 'static> Memo<P, T> {
@@ -423,6 +425,11 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> AnyMemo for Memo<P, T> {
         }
         let _turn = self.turn.try_lock()?;
         Some(self.bring_up(live, path).answer.stamp)
+    }
+
+    fn end(&self, error: Option<&Error>) {
+        let slots: Vec<Arc<Slot<T>>> = self.slots.lock().iter().filter_map(Weak::upgrade).collect();
+        slots.iter().for_each(|slot| slot.end(error.cloned()));
     }
 
     fn unqueue(&self) {

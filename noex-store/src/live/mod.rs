@@ -6,7 +6,6 @@ mod core;
 mod definition;
 mod diff;
 mod memo;
-mod settle;
 mod subscription;
 #[cfg(test)]
 mod tests;

@@ -53,12 +53,14 @@ struct State<T> {
     /// What the subscriber was told last.
     told: Option<Result<Arc<T>, Error>>,
     waker: Option<Waker>,
+    /// Set when nothing more comes; what is pending can still be read.
+    ended: bool,
     closed: bool,
 }
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        let state = State { pending: None, last: None, told: None, waker: None, closed: false };
+        let state = State { pending: None, last: None, told: None, waker: None, ended: false, closed: false };
         Self { state: Mutex::new(state) }
     }
 }
@@ -68,7 +70,7 @@ impl<T: PartialEq> Slot<T> {
     pub(super) fn put(&self, answer: &Answer<T>, cause: Option<&Cause>) {
         let mut state = self.state.lock();
         match state.last {
-            _ if state.closed => return,
+            _ if state.closed || state.ended => return,
             Some((_, version)) if answer.version < version => return,
             Some((stamp, _)) if stamp == answer.stamp => {
                 state.last = Some((stamp, answer.version));
@@ -110,8 +112,24 @@ impl<T> Slot<T> {
             state.told = Some(update.as_ref().map(|update| Arc::clone(&update.value)).map_err(Clone::clone));
             return Poll::Ready(Some(update));
         }
+        if state.ended {
+            return Poll::Ready(None);
+        }
         state.waker = Some(context.waker().clone());
         Poll::Pending
+    }
+
+    /// Nothing more comes; with an error, that is the last.
+    pub(super) fn end(&self, error: Option<Error>) {
+        let mut state = self.state.lock();
+        state.ended = true;
+        if let Some(error) = error {
+            state.pending = Some(Err(error));
+        }
+        if let Some(waker) = state.waker.take() {
+            drop(state);
+            waker.wake();
+        }
     }
 
     fn close(&self) {
@@ -275,6 +293,16 @@ mod tests {
         slot.put(&answer(7, 4, 5), None);
         slot.put(&answer(8, 5, 6), None);
         assert_eq!(look(&slot), Some((8, 6)), "the latest");
+    }
+
+    #[test]
+    fn an_ended_slot_gives_what_it_has() {
+        let slot = Slot::default();
+        slot.put(&answer(1, 1, 1), None);
+        slot.end(None);
+        slot.put(&answer(2, 2, 2), None);
+        assert_eq!(look(&slot), Some((1, 1)));
+        assert!(matches!(slot.poll(&Context::from_waker(Waker::noop())), Poll::Ready(None)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::core::{Jobs, Live};
 use super::memo::AnyMemo;
+use crate::error::Error;
 
 /// After so many looks in a row at commits that touched nothing the worker rests between two.
 const PATIENCE: u32 = 8;
@@ -29,32 +30,33 @@ impl Jobs {
     }
 
     /// Whether every job up to a number is done.
-    fn are_done(&self, number: u64) -> bool {
+    pub(super) fn are_done(&self, number: u64) -> bool {
         let queue = self.queue.lock();
         queue.stopped
             || (queue.waiting.front().is_none_or(|(first, _)| *first > number)
-                && queue.running.iter().all(|job| *job > number))
+                && queue.running.as_ref().is_none_or(|(job, _)| *job > number))
     }
 }
 
 impl Live {
     /// Starts the worker, if there is none yet.
     pub(super) fn start(self: &Arc<Self>) {
-        let mut queue = self.jobs.queue.lock();
-        if queue.started || queue.stopped {
+        if self.service.is_running() || self.jobs.queue.lock().stopped {
             return;
         }
-        queue.started = true;
-        drop(queue);
         let weak = Arc::downgrade(self);
         self.listen(move || {
-            if let Some(live) = weak.upgrade() {
-                live.wake();
-            }
+            let live = weak.upgrade();
+            live.iter().for_each(|live| live.wake());
+            live.is_some()
         });
-        let live = Arc::clone(self);
+        let (live, given_up) = (Arc::clone(self), Arc::clone(self));
         // Without a thread, values are still brought up to date when they are asked for.
-        let _ = std::thread::Builder::new().name("noex-store live".to_owned()).spawn(move || live.work());
+        let give_up = move || {
+            given_up.stop();
+            given_up.end_all(Some(&Error::Degraded { service: given_up.service.name() }));
+        };
+        self.service.start(move || live.work(), give_up);
     }
 
     /// Tells the worker of commits. One atomic load while it is awake.
@@ -74,9 +76,17 @@ impl Live {
         self.jobs.settled.wake();
     }
 
-    fn work(self: Arc<Self>) {
+    fn work(self: &Arc<Self>) {
         let mut fruitless = 0;
+        {
+            // What was being run when the worker panicked.
+            let mut queue = self.jobs.queue.lock();
+            let unfinished = queue.running.take();
+            queue.waiting.extend(unfinished);
+            queue.waiting.make_contiguous().sort_by_key(|(number, _)| *number);
+        }
         loop {
+            self.service.point();
             // A panic here would be one of the record's code, in a comparison; what is not noted now is noted next time.
             let behind = self.is_behind();
             let touched = catch_unwind(AssertUnwindSafe(|| self.catch_up())).unwrap_or(true);
@@ -99,16 +109,17 @@ impl Live {
                 self.jobs.sleeping.store(false, Ordering::Relaxed);
                 continue;
             };
-            queue.running.push(number);
+            queue.running = Some((number, Arc::clone(&memo)));
             drop(queue);
+            self.service.point();
             // Before it runs: what is touched from now on is another job.
             memo.unqueue();
-            if catch_unwind(AssertUnwindSafe(|| memo.refresh(&self))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| memo.refresh(self))).is_err() {
                 tracing::error!(
                     "the code of a query's value panicked; its subscribers are told with its next change"
                 );
             }
-            self.jobs.queue.lock().running.retain(|job| *job != number);
+            self.jobs.queue.lock().running = None;
             self.jobs.settled.wake();
         }
     }

@@ -5,5 +5,7 @@ pub(crate) mod description;
 pub(crate) mod format;
 pub(crate) mod generate;
 pub(crate) mod traits;
+mod ttl;
 
 pub use description::{Constraint, Evict, FieldKind, FieldSchema, Format, Generated, IndexSchema, Schema};
+pub use ttl::Ttl;

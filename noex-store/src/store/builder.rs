@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Store;
+use super::running::Options;
 use crate::bucket::Bucket;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{Engine, Hashing};
 use crate::error::Error;
+use crate::service::Intensity;
 
 /// How many changes the commit log keeps, unless it is told otherwise.
 const LOG_CAPACITY: usize = 4096;
@@ -22,6 +25,7 @@ pub struct StoreBuilder {
     hashing: Hashing,
     clock: Arc<dyn Clock>,
     log_capacity: usize,
+    options: Options,
 }
 
 impl Default for StoreBuilder {
@@ -32,6 +36,7 @@ impl Default for StoreBuilder {
             hashing: Hashing::default(),
             clock: Arc::new(SystemClock),
             log_capacity: LOG_CAPACITY,
+            options: Options::default(),
         }
     }
 }
@@ -69,6 +74,29 @@ impl StoreBuilder {
         self
     }
 
+    /// How long the store sleeps at most between two looks at what has expired, while there is anything that will; one second
+    /// unless given. It wakes when the next record expires; the interval is for clocks that are set.
+    ///
+    /// With zero nothing expires by itself: [`Store::purge_ttl`] takes out what is due, and a write takes it out of the bucket that
+    /// it is for. Readers of the latest commit do not see it either way.
+    pub fn ttl_check_interval(mut self, interval: Duration) -> Self {
+        self.options.ttl_check_interval = interval;
+        self
+    }
+
+    /// How long [`Store::stop`] waits at most; ten seconds unless given.
+    pub fn stop_timeout(mut self, time: Duration) -> Self {
+        self.options.stop_timeout = time;
+        self
+    }
+
+    /// How often a service of the store may panic, within what time, and be started again; once more, and it is given up:
+    /// what needs it fails with [`Error::Degraded`]. Five times in ten seconds unless given.
+    pub fn restart_intensity(mut self, restarts: u32, within: Duration) -> Self {
+        self.options.intensity = Intensity { restarts, within };
+        self
+    }
+
     /// Starts the store.
     ///
     /// # Errors
@@ -79,7 +107,7 @@ impl StoreBuilder {
         for define in self.buckets {
             define(&engine)?;
         }
-        Ok(Store::new(self.name.into(), Arc::new(engine)))
+        Ok(Store::new(self.name.into(), Arc::new(engine), self.options))
     }
 }
 

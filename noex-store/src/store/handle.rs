@@ -11,10 +11,12 @@ use crate::bucket::convert::UniqueKey;
 use crate::bucket::increments::Outcome as _;
 use crate::bucket::record::Record;
 use crate::bucket::{Bucket, Insertable, Patch};
-use crate::engine::{Edit, Engine, Numbered, Shared, Table, catch};
+use crate::engine::{Edit, Engine, Numbered, Place, Shared, Version, catch};
 use crate::error::Error;
+use crate::event::{Bus, Changes};
 use crate::filter::Filter;
 use crate::filter::execute::collect;
+use crate::schema::Ttl;
 use crate::schema::generate::Fill;
 
 /// How often a change is worked out beside other writers before it is worked out in the writer's turn.
@@ -27,12 +29,13 @@ const ATTEMPTS: usize = 3;
 /// Checks, patches and closures run before the writer's turn, beside other writers; the turn itself takes microseconds.
 pub struct BucketHandle<B: Bucket> {
     engine: Arc<Engine>,
+    bus: Arc<Bus>,
     reads: B::Reads,
 }
 
 impl<B: Bucket> Clone for BucketHandle<B> {
     fn clone(&self) -> Self {
-        Self { engine: Arc::clone(&self.engine), reads: self.reads.clone() }
+        Self { engine: Arc::clone(&self.engine), bus: Arc::clone(&self.bus), reads: self.reads.clone() }
     }
 }
 
@@ -54,9 +57,42 @@ impl<B: Bucket> Deref for BucketHandle<B> {
 }
 
 impl<B: Bucket> BucketHandle<B> {
-    pub(crate) fn new(engine: Arc<Engine>, slot: crate::engine::Slot) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, bus: Arc<Bus>, slot: crate::engine::Slot) -> Self {
         let reads = B::Reads::from(Reader::of_latest(Arc::clone(&engine), slot));
-        Self { engine, reads }
+        Self { engine, bus, reads }
+    }
+
+    /// The bucket's changes from now on, as a typed stream. That of a store which is stopped has ended.
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let store = Store::builder().bucket::<Note>().start().await?;
+    /// let notes = store.bucket::<Note>()?;
+    /// let mut changes = notes.changes();
+    /// notes.insert(Note { id: 7 })?;
+    /// notes.clear()?;
+    /// assert!(matches!(changes.next().await.expect("open")?, Change::Inserted(note) if note.id == 7));
+    /// let gone = changes.next().await.expect("open")?;
+    /// assert!(matches!(gone, Change::Deleted { reason: Reason::Cleared, .. }));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn changes(&self) -> Changes<B> {
+        Changes::new(&self.bus, None).unwrap_or_else(|_| Changes::ended())
+    }
+
+    /// The bucket's changes after a commit, as long as the log has them, and from there on: to go on where an earlier stream
+    /// [was](Changes::version).
+    ///
+    /// # Errors
+    /// [`Error::CommitsGone`] if the log does not have them any more, or the version is yet to come: read the bucket anew.
+    /// [`Error::Degraded`], [`Error::Stopped`].
+    pub fn changes_since(&self, version: Version) -> Result<Changes<B>, Error> {
+        Changes::new(&self.bus, Some(version))
     }
 
     fn reader(&self) -> &Reader<B> {
@@ -65,7 +101,8 @@ impl<B: Bucket> BucketHandle<B> {
 
     /// Makes changes in the writer's turn.
     fn write<T>(&self, change: impl FnOnce(&mut Edit<B>) -> Result<T, Error>) -> Result<T, Error> {
-        self.engine.write(B::NAME, |work| change(work.edit::<B>(self.reader().slot())?))
+        let slot = self.reader().slot();
+        self.engine.write(Place::of::<B>(slot), |work| change(work.edit::<B>(slot)?))
     }
 
     /// The same for a change that owns what it needs, which another writer may then make along with its own.
@@ -74,7 +111,7 @@ impl<B: Bucket> BucketHandle<B> {
         change: impl FnOnce(&mut Edit<B>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let slot = self.reader().slot();
-        let done = self.engine.submit(B::NAME, None, move |work| change(work.edit::<B>(slot)?));
+        let done = self.engine.submit(Place::of::<B>(slot), None, move |work| change(work.edit::<B>(slot)?));
         done.map(|(value, _)| value)
     }
 
@@ -95,10 +132,63 @@ impl<B: Bucket> BucketHandle<B> {
     /// [`Error::Validation`] with all issues, [`Error::DuplicateKey`], [`Error::UniqueConstraint`],
     /// [`Error::AutoIncrementExhausted`]; [`Error::BucketNotDefined`], [`Error::Stopped`], [`Error::Panicked`].
     pub fn insert(&self, value: impl Insertable<B>) -> Result<Record<B>, Error> {
+        self.insert_with_ttl(value, Ttl::OfBucket)
+    }
+
+    /// As [`insert`](Self::insert), with a time to live of the record's own.
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # use std::time::Duration;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<Note>().start().await?;
+    /// # let notes = store.bucket::<Note>()?;
+    /// let note = notes.insert_with_ttl(Note { id: 1 }, Duration::from_secs(60))?;
+    /// assert_eq!(note.expires_at(), Some(note.created_at() + 60_000));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As there, and [`Error::InvalidTtl`].
+    pub fn insert_with_ttl(
+        &self,
+        value: impl Insertable<B>,
+        ttl: impl Into<Ttl>,
+    ) -> Result<Record<B>, Error> {
+        let ttl = ttl.into().check(B::NAME)?;
         let (value, counters) = self.build(|fill| build(value, fill))?;
         self.submit(move |edit| {
             let value = settle(edit, value, &counters)?;
-            edit.insert(value)
+            edit.insert(value, ttl)
+        })
+    }
+
+    /// Has a record live as long from now on as its bucket's `ttl` says: for ever, if the bucket has none. One commit, which
+    /// counts as a write of the record; an update does not change when a record expires, and this does.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::BucketNotDefined`], [`Error::Stopped`], [`Error::Panicked`].
+    pub fn touch<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Result<Record<B>, Error> {
+        self.touch_with_ttl(key, Ttl::OfBucket)
+    }
+
+    /// As [`touch`](Self::touch), with another time to live.
+    ///
+    /// # Errors
+    /// As there, and [`Error::InvalidTtl`].
+    pub fn touch_with_ttl<Q: UniqueKey<B::Key> + ?Sized>(
+        &self,
+        key: &Q,
+        ttl: impl Into<Ttl>,
+    ) -> Result<Record<B>, Error> {
+        let ttl = ttl.into().check(B::NAME)?;
+        self.write(|edit| {
+            let old = edit.table().get(key).cloned().ok_or_else(|| not_found::<B, _>(key))?;
+            edit.replace(&old, old.value().clone(), Some(ttl))
         })
     }
 
@@ -127,7 +217,8 @@ impl<B: Bucket> BucketHandle<B> {
         })
     }
 
-    /// Inserts a record, or puts it in the place of the one with its key: as a whole, with defaults and generated fields anew.
+    /// Inserts a record, or puts it in the place of the one with its key: as a whole, with defaults, generated fields and time to
+    /// live anew.
     ///
     /// # Errors
     /// As [`insert`](Self::insert), but for the duplicate key.
@@ -136,8 +227,8 @@ impl<B: Bucket> BucketHandle<B> {
         self.submit(move |edit| {
             let value = settle(edit, value, &counters)?;
             match edit.table().get(value.key()).cloned() {
-                Some(old) => edit.replace(&old, value),
-                None => edit.insert(value),
+                Some(old) => edit.replace(&old, value, Some(Ttl::OfBucket)),
+                None => edit.insert(value, Ttl::OfBucket),
             }
         })
     }
@@ -188,14 +279,10 @@ impl<B: Bucket> BucketHandle<B> {
         change: &mut dyn FnMut(&mut B) -> Result<(), Error>,
     ) -> Result<Record<B>, Error> {
         for _ in 0..ATTEMPTS {
-            let old = catch(B::NAME, || {
-                let root = self.engine.load();
-                let table = root.typed::<B>(self.reader().slot())?;
-                table.get(key).cloned().ok_or_else(|| not_found::<B, _>(key))
-            })?;
+            let old = catch(B::NAME, || self.find(key)?.ok_or_else(|| not_found::<B, _>(key)))?;
             let new = catch(B::NAME, || changed(&old, change))?;
             let done = self.submit(move |edit| match edit.table().get(old.key()) {
-                Some(current) if Record::same(current, &old) => edit.replace(&old, new).map(Some),
+                Some(current) if Record::same(current, &old) => edit.replace(&old, new, None).map(Some),
                 // Another writer was faster, and what was worked out is out of date.
                 _ => Ok(None),
             })?;
@@ -206,8 +293,15 @@ impl<B: Bucket> BucketHandle<B> {
         self.write(|edit| {
             let old = edit.table().get(key).cloned().ok_or_else(|| not_found::<B, _>(key))?;
             let new = changed(&old, change)?;
-            edit.replace(&old, new)
+            edit.replace(&old, new, None)
         })
+    }
+
+    /// The record of a key that is alive now, in a bucket that must be defined.
+    fn find<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Result<Option<Record<B>>, Error> {
+        let root = self.engine.load();
+        let found = root.typed::<B>(self.reader().slot())?.get(key);
+        Ok(found.filter(|record| !self.engine.is_over(record)).cloned())
     }
 
     /// Changes several records, all or none, in one commit. A key that comes again gets both patches.
@@ -254,12 +348,11 @@ impl<B: Bucket> BucketHandle<B> {
     /// # Errors
     /// [`Error::BucketNotDefined`], [`Error::Stopped`], [`Error::Panicked`].
     pub fn delete<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Result<Option<Record<B>>, Error> {
-        let find = |table: &Table<B>| table.get(key).map(|record| record.key().clone());
         // A record that is not there now was not there at some moment of this call, which is all that can be said.
-        let Some(key) = catch(B::NAME, || self.engine.load().typed::<B>(self.reader().slot()).map(find))?
-        else {
+        let Some(found) = catch(B::NAME, || self.find(key))? else {
             return self.submit(|_| Ok(None));
         };
+        let key = found.key().clone();
         self.submit(move |edit| {
             let found = edit.table().get(&key).cloned();
             if let Some(record) = &found {
@@ -313,7 +406,7 @@ fn update<B: Bucket>(edit: &mut Edit<B>, old: &Record<B>, patch: &impl Patch<B>)
     if patch.is_empty() {
         return Ok(old.clone());
     }
-    edit.replace(old, patched(old, patch)?)
+    edit.replace(old, patched(old, patch)?, None)
 }
 
 /// A value with numbers that nobody else has taken since they were drawn.

@@ -3,6 +3,7 @@
 mod builder;
 mod handle;
 mod reader;
+mod running;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -18,10 +19,13 @@ pub use transaction::{CommitInfo, Isolation, Transaction, TransactionBucket, TxO
 use std::fmt;
 use std::sync::Arc;
 
+use running::{Options, Running};
+
 use crate::bucket::Bucket;
-use crate::engine::{CommitLog, Engine};
+use crate::engine::{CommitLog, Engine, Version};
 use crate::error::Error;
-use crate::live::{LiveHandle, Params, Queries, Query, QueryCtx, Subscription, Together};
+use crate::event::{Event, EventGuard, EventStream, Handler};
+use crate::live::{Params, Query, QueryCtx, Subscription, Together};
 use crate::schema::Schema;
 
 /// A store of buckets: a cheap handle (one `Arc`), `Clone + Send + Sync`.
@@ -55,19 +59,23 @@ use crate::schema::Schema;
 pub struct Store {
     name: Arc<str>,
     engine: Arc<Engine>,
-    services: Arc<Services>,
-}
-
-/// What runs beside a store.
-struct Services {
-    live: Arc<LiveHandle>,
-    queries: Queries,
+    services: Arc<Running>,
 }
 
 impl Store {
-    fn new(name: Arc<str>, engine: Arc<Engine>) -> Self {
-        let live = LiveHandle::new(Arc::clone(&engine));
-        Self { name, engine, services: Arc::new(Services { live, queries: Queries::default() }) }
+    fn new(name: Arc<str>, engine: Arc<Engine>, options: Options) -> Self {
+        let services = Arc::new(Running::new(&engine, options));
+        Self { name, engine, services }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kill_a_service(&self, number: usize) {
+        self.services.kill(number);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn restarts(&self) -> Vec<u64> {
+        self.services.restarts()
     }
 
     #[cfg(test)]
@@ -91,7 +99,7 @@ impl Store {
     /// [`Error::BucketAlreadyExists`] if a bucket of this name is defined, [`Error::Stopped`] after [`stop`](Self::stop).
     pub fn define_bucket<B: Bucket>(&self) -> Result<BucketHandle<B>, Error> {
         let slot = self.engine.define::<B>()?;
-        Ok(BucketHandle::new(Arc::clone(&self.engine), slot))
+        Ok(BucketHandle::new(Arc::clone(&self.engine), Arc::clone(&self.services.bus), slot))
     }
 
     /// Takes a bucket away with all of its records. One commit. Snapshots keep what they saw; handles read as empty, and fail on
@@ -110,7 +118,7 @@ impl Store {
     /// [`Error::BucketNotDefined`] if there is none of this name, [`Error::SchemaMismatch`] if it holds another type.
     pub fn bucket<B: Bucket>(&self) -> Result<BucketHandle<B>, Error> {
         let slot = self.engine.load().find::<B>()?;
-        Ok(BucketHandle::new(Arc::clone(&self.engine), slot))
+        Ok(BucketHandle::new(Arc::clone(&self.engine), Arc::clone(&self.services.bus), slot))
     }
 
     /// The schemas of all buckets that are defined, in the order of their first definition.
@@ -338,9 +346,87 @@ impl Store {
         query.subscribe(())
     }
 
-    /// Waits until every subscription has been told of every commit that was made before this call.
+    /// Takes out all records whose time to live is over, with ordinary events, and tells how many. The store does so by itself when they
+    /// are due, unless it was built with a [check interval](StoreBuilder::ttl_check_interval) of zero. O(buckets + expired).
+    ///
+    /// In the closure of a transaction, and after [`stop`](Self::stop), it does nothing.
+    pub fn purge_ttl(&self) -> usize {
+        self.engine.purge().unwrap_or_default()
+    }
+
+    /// Calls a function with each event whose topic matches a pattern, from now on and until the guard is dropped.
+    ///
+    /// A topic is `bucket.{name}.{inserted|updated|deleted}`. In a pattern `*` stands for one part, and `**` at the end for all
+    /// that follow. Events come after their commit, in the order of the commits, and those of one commit together.
+    ///
+    /// The function runs in a thread of the store, never twice at once. If it panics, that is traced, and it is called with the next
+    /// event; if it is slow, it holds up nobody, and of more than 4,096 events that wait for it the oldest go.
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # #[bucket(name = "notes")]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<Note>().start().await?;
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let guard = store.on("bucket.*.deleted", move |event: &Event| {
+    ///     let _ = tell.send(format!("{} {}", event.topic(), event.key()));
+    /// })?;
+    /// let notes = store.bucket::<Note>()?;
+    /// notes.insert(Note { id: 7 })?;
+    /// notes.delete(&7)?;
+    /// store.settle().await;
+    /// assert_eq!(told.recv().as_deref(), Ok("bucket.notes.deleted 7"));
+    /// # drop(guard);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::InvalidPattern`], also for one that no topic can match; [`Error::Degraded`], [`Error::Stopped`].
+    pub fn on(&self, pattern: &str, call: impl FnMut(&Event) + Send + 'static) -> Result<EventGuard, Error> {
+        Handler::start(&self.services.bus, pattern, call)
+    }
+
+    /// The events whose topics match a pattern, from now on, as a stream: see [`on`](Self::on).
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # #[bucket(name = "notes")]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let store = Store::builder().bucket::<Note>().start().await?;
+    /// let mut events = store.events("bucket.notes.*")?;
+    /// store.bucket::<Note>()?.insert(Note { id: 7 })?;
+    /// let event = events.next().await.expect("open")?;
+    /// assert_eq!(event.record::<Note>().map(|note| note.id), Some(7));
+    /// assert_eq!(event.to_json()["record"]["id"], 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As there.
+    pub fn events(&self, pattern: &str) -> Result<EventStream, Error> {
+        EventStream::new(&self.services.bus, pattern, None)
+    }
+
+    /// The events after a commit, as long as the log has them, and from there on.
+    ///
+    /// # Errors
+    /// As [`on`](Self::on), and [`Error::CommitsGone`].
+    pub fn events_since(&self, pattern: &str, version: Version) -> Result<EventStream, Error> {
+        EventStream::new(&self.services.bus, pattern, Some(version))
+    }
+
+    /// Waits until all that follows from the commits made before this call is done: what is due has expired (unless that is done
+    /// by hand), every subscription has been told, and every event handler has been called.
     pub async fn settle(&self) {
-        self.services.live.settle().await;
+        self.services.settle(&self.engine).await;
     }
 
     /// The log of the latest commits, for whoever wants to follow what changes.
@@ -364,15 +450,16 @@ impl Store {
         self.engine.log().clone()
     }
 
-    /// Stops the store: every later write fails with [`Error::Stopped`]; reads go on. Waits until every subscription has been
-    /// told of the last commit. Calling it again does nothing.
+    /// Stops the store: every later write and subscription fails with [`Error::Stopped`]; reads go on. Subscriptions and streams end
+    /// with what the last commit brought, handlers are called with it, and the threads of the store end. Calling it again does
+    /// nothing. Dropping the last `Store` ends all of these too, and waits for nothing; handles that are left can still write.
     ///
     /// # Errors
-    /// None yet.
+    /// [`Error::StopTimedOut`] if handlers or services were not done within the [time](StoreBuilder::stop_timeout): the store is
+    /// stopped all the same, and they end when they come to it.
     pub async fn stop(&self) -> Result<(), Error> {
         self.engine.stop();
-        self.settle().await;
-        Ok(())
+        Running::shut_down(&self.services).await
     }
 }
 

@@ -19,7 +19,7 @@ use crate::filter::page::PageRequest;
 use crate::filter::select::{Records, Select};
 use crate::filter::sum::Summable;
 use crate::filter::watch::{FilterWatch, IndexWatch, Taken, Window};
-use crate::schema::Schema;
+use crate::schema::{Evict, Schema};
 
 /// What can be asked of a bucket. A [`BucketHandle`](crate::BucketHandle) derefs to one that reads the latest commit; a
 /// [`Snapshot`](crate::Snapshot) gives one that reads its own. Between the two stands the bucket's own type, with a
@@ -78,7 +78,13 @@ impl<B: Bucket> Reader<B> {
     /// The same, fixed to the commit that it reads now.
     pub(crate) fn snapshot(&self) -> Self {
         match &self.source {
-            Source::Latest(engine) => Self::of_snapshot(engine.load_full(), self.slot),
+            Source::Latest(engine) => {
+                let root = engine.load_full();
+                match engine.alive(&root, self.slot) {
+                    Some(alive) => Self { source: Source::View(alive), slot: self.slot },
+                    None => Self::of_snapshot(root, self.slot),
+                }
+            }
             Source::Snapshot(_) | Source::View(_) => self.clone(),
             Source::Transaction(part) => match part.view() {
                 Some(view) => Self { source: Source::View(view), slot: self.slot },
@@ -123,7 +129,13 @@ impl<B: Bucket> Reader<B> {
     #[inline]
     pub(crate) fn with<T>(&self, read: impl FnOnce(&Table<B>) -> T) -> Option<T> {
         match &self.source {
-            Source::Latest(engine) => engine.load().table(self.slot).map(read),
+            Source::Latest(engine) => {
+                let root = engine.load();
+                match engine.alive(&root, self.slot) {
+                    Some(alive) => Some(read(&alive)),
+                    None => root.table(self.slot).map(read),
+                }
+            }
             Source::Snapshot(root) => root.table(self.slot).map(read),
             Source::Transaction(part) => part.with(read),
             Source::View(table) => Some(read(table)),
@@ -132,9 +144,28 @@ impl<B: Bucket> Reader<B> {
 
     #[inline]
     fn look_up<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q, seen: Seen) -> Option<Record<B>> {
-        match &self.source {
+        let found = match &self.source {
             Source::Transaction(part) => part.get(key, seen),
+            Source::Latest(engine) => {
+                let root = engine.load();
+                let found = root.table(self.slot).and_then(|table: &Table<B>| table.get(key));
+                found.filter(|record| !engine.is_over(record)).cloned()
+            }
             _ => self.with(|table| table.get(key).cloned()).flatten(),
+        };
+        self.used(&found);
+        found
+    }
+
+    /// Notes that records were looked up, in a bucket where those that are not make room.
+    #[inline]
+    fn used<'r>(&self, records: impl IntoIterator<Item = &'r Record<B>>)
+    where
+        B: 'r,
+    {
+        let schema = B::schema();
+        if schema.evict == Evict::Lru && schema.max_size.is_some() {
+            records.into_iter().for_each(Record::set_used);
         }
     }
 
@@ -295,10 +326,12 @@ pub fn by_unique<B: Bucket, T, P, Q: UniqueKey<T> + ?Sized>(
 ) -> Option<Record<B>> {
     let hash = reader.with(|table| table.shared().hash.hash(value))?;
     let matches = |record: &B| (field.get)(record).is_some_and(|own| value.matches(own));
-    match &reader.source {
+    let found = match &reader.source {
         Source::Transaction(part) => part.by_unique(number, hash, matches),
         _ => reader.with(|table| table.by_unique(number, hash, matches).cloned()).flatten(),
-    }
+    };
+    reader.used(&found);
+    found
 }
 
 /// What the accessor of an index over one field calls.
@@ -348,6 +381,7 @@ fn by_range<B: Bucket>(
         Some((records, watch))
     };
     let Some((records, watch)) = reader.with(find).flatten() else { return Vec::new() };
+    reader.used(&records);
     if let Some(watch) = watch {
         reader.watch(|| Arc::new(watch));
     }

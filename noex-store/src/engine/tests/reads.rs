@@ -1,6 +1,7 @@
 //! Read sets against random changes: both ways of finding what is touched find the same, and keys and unique values are touched
 //! by what becomes of them.
 
+use crate::schema::Ttl;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -44,7 +45,7 @@ fn record(table: &Table<Thing>, random: &mut Random) -> Option<Record<Thing>> {
 
 pub(crate) fn change(table: &mut Table<Thing>, random: &mut Random) {
     match (random.below(4), record(table, random)) {
-        (0, _) => drop(table.insert(thing(random.below(260) as u32, random), 2)),
+        (0, _) => drop(table.insert(thing(random.below(260) as u32, random), Ttl::OfBucket, 2)),
         (1, Some(old)) => table.remove(&old),
         (_, Some(old)) => {
             let mut new = old.value().clone();
@@ -53,7 +54,7 @@ pub(crate) fn change(table: &mut Table<Thing>, random: &mut Random) {
                 1 => new.size = random.below(100) as i16,
                 _ => new.tags.push(random.below(40) as u8),
             }
-            table.replace(&old, new, 2).expect("the same key and code");
+            table.replace(&old, new, old.rewritten(2)).expect("the same key and code");
         }
         _ => {}
     }
@@ -120,7 +121,7 @@ fn keys_and_unique_values_are_touched_by_what_becomes_of_them() {
 
     let mut updated = old.clone();
     let seven = updated.get(&7).cloned().expect("there");
-    updated.replace(&seven, Thing { size: 1000, ..seven.value().clone() }, 2).expect("good");
+    updated.replace(&seven, Thing { size: 1000, ..seven.value().clone() }, seven.rewritten(2)).expect("good");
     assert_eq!(touched(&updated, 7, Seen::Whole), Some("7".to_owned()));
     assert_eq!(touched(&updated, 7, Seen::Presence), None);
     assert_eq!(touched(&updated, 8, Seen::Whole), None);
@@ -130,12 +131,12 @@ fn keys_and_unique_values_are_touched_by_what_becomes_of_them() {
     assert!(touched(&removed, 7, Seen::Presence).is_some());
 
     let mut again = removed.clone();
-    again.insert(seven.value().clone(), 2).expect("gone");
+    again.insert(seven.value().clone(), Ttl::OfBucket, 2).expect("gone");
     assert_eq!(touched(&again, 7, Seen::Presence), None);
     assert!(touched(&again, 7, Seen::Whole).is_some());
 
     let mut inserted = old.clone();
-    inserted.insert(thing(900, &mut random), 2).expect("new");
+    inserted.insert(thing(900, &mut random), Ttl::OfBucket, 2).expect("new");
     assert!(touched(&inserted, 900, Seen::Presence).is_some());
     assert_eq!(touched(&inserted, 901, Seen::Whole), None);
 }
@@ -157,7 +158,7 @@ fn a_view_of_all_records_is_touched_by_any() {
     let mut random = Random::new(3);
     let old = table(&mut random);
     let mut new = old.clone();
-    new.insert(thing(900, &mut random), 2).expect("new");
+    new.insert(thing(900, &mut random), Ttl::OfBucket, 2).expect("new");
     let mut reads = ReadSet::default();
     let all = FilterWatch { filter: Filter::all(), taken: Taken::Members, window: None };
     reads.watch(Arc::new(all) as Arc<dyn Watch<Thing>>);

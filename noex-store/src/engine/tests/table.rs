@@ -1,5 +1,6 @@
 //! Every index of a table is exactly what its records say: after random changes, in every version that is alive.
 
+use crate::schema::Ttl;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 
@@ -81,7 +82,7 @@ impl Version {
 
     fn insert(&mut self, value: Thing, now: u64) {
         let refusal = self.refusal(&value, None);
-        match self.table.insert(value.clone(), now) {
+        match self.table.insert(value.clone(), Ttl::OfBucket, now) {
             Ok(record) => {
                 assert_eq!(refusal, None);
                 assert_eq!((record.version(), record.created_at(), record.updated_at()), (1, now, now));
@@ -101,7 +102,7 @@ impl Version {
     fn replace(&mut self, old: &Record<Thing>, value: Thing, now: u64) {
         let row = old.meta().row.0;
         let refusal = self.refusal(&value, Some(row));
-        match self.table.replace(old, value.clone(), now) {
+        match self.table.replace(old, value.clone(), old.rewritten(now)) {
             Ok(record) => {
                 assert_eq!(refusal, None);
                 assert_eq!((record.meta().row, record.updated_at()), (old.meta().row, now));
@@ -339,11 +340,15 @@ fn a_key_of_text_finds_its_record_in_every_version() {
         assert_eq!(old.as_ref().map(|old| old.size), model.get(&name).copied());
         match (random.below(8), old) {
             (0..=3, None) => {
-                table.insert(Named { name: name.clone(), size: step }, step).expect("the key is free");
+                table
+                    .insert(Named { name: name.clone(), size: step }, Ttl::OfBucket, step)
+                    .expect("the key is free");
                 model.insert(name, step);
             }
             (0..=3, Some(old)) => {
-                table.replace(&old, Named { name: name.clone(), size: step }, step).expect("the key stays");
+                table
+                    .replace(&old, Named { name: name.clone(), size: step }, old.rewritten(step))
+                    .expect("the key stays");
                 model.insert(name, step);
             }
             (4..=5, Some(old)) => {
@@ -352,7 +357,9 @@ fn a_key_of_text_finds_its_record_in_every_version() {
             }
             (6, None) => {
                 let mut attempt = table.clone();
-                attempt.insert(Named { name: name.clone(), size: 0 }, step).expect("the key is free");
+                attempt
+                    .insert(Named { name: name.clone(), size: 0 }, Ttl::OfBucket, step)
+                    .expect("the key is free");
                 assert!(attempt.get(&name).is_some());
                 attempt.give_up(&table);
                 assert!(table.get(&name).is_none());

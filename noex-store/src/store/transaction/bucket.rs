@@ -9,9 +9,10 @@ use crate::bucket::convert::UniqueKey;
 use crate::bucket::increments::Outcome as _;
 use crate::bucket::record::Record;
 use crate::bucket::{Bucket, Insertable, Patch};
-use crate::engine::{Part, Seen, Slot, Step, catch};
+use crate::engine::{Part, Reason, Replace, Seen, Slot, Step, catch};
 use crate::error::Error;
 use crate::filter::Filter;
+use crate::schema::Ttl;
 use crate::schema::generate::Fill;
 use crate::store::Reader;
 use crate::store::write::{build, changed, in_batch, not_found, patched};
@@ -86,9 +87,46 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     /// [`Error::Validation`] with all issues, [`Error::DuplicateKey`], [`Error::UniqueConstraint`],
     /// [`Error::AutoIncrementExhausted`], [`Error::Panicked`].
     pub fn insert(&self, value: impl Insertable<B>) -> Result<Record<B>, Error> {
+        self.insert_with_ttl(value, Ttl::OfBucket)
+    }
+
+    /// As [`insert`](Self::insert), with a time to live of the record's own, from the commit on.
+    ///
+    /// # Errors
+    /// As there, and [`Error::InvalidTtl`].
+    pub fn insert_with_ttl(
+        &self,
+        value: impl Insertable<B>,
+        ttl: impl Into<Ttl>,
+    ) -> Result<Record<B>, Error> {
         catch(B::NAME, || {
+            let ttl = ttl.into().check(B::NAME)?;
             let value = self.with_fill(|fill| build(value, fill))?;
-            self.part.insert(value, self.now())
+            self.part.insert(value, ttl, self.now())
+        })
+    }
+
+    /// Has a record live as long from the commit on as its bucket's `ttl` says, and counts as a write of it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn touch<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Result<Record<B>, Error> {
+        self.touch_with_ttl(key, Ttl::OfBucket)
+    }
+
+    /// As [`touch`](Self::touch), with another time to live.
+    ///
+    /// # Errors
+    /// As there, and [`Error::InvalidTtl`].
+    pub fn touch_with_ttl<Q: UniqueKey<B::Key> + ?Sized>(
+        &self,
+        key: &Q,
+        ttl: impl Into<Ttl>,
+    ) -> Result<Record<B>, Error> {
+        catch(B::NAME, || {
+            let ttl = Some(ttl.into().check(B::NAME)?);
+            let old = self.require_for_write(key, Seen::Whole)?;
+            self.part.replace(&old, old.value().clone(), Replace { step: None, ttl }, self.now())
         })
     }
 
@@ -108,12 +146,15 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
                 built.collect::<Result<Vec<_>, Error>>()
             })?;
             let now = self.now();
-            let insert = |(row, value)| self.part.insert(value, now).map_err(|error| in_batch(row, error));
+            let insert = |(row, value)| {
+                self.part.insert(value, Ttl::OfBucket, now).map_err(|error| in_batch(row, error))
+            };
             values.into_iter().enumerate().map(insert).collect()
         })
     }
 
-    /// Inserts a record, or puts it in the place of the one with its key: as a whole, with defaults and generated fields anew.
+    /// Inserts a record, or puts it in the place of the one with its key: as a whole, with defaults, generated fields and time to
+    /// live anew.
     ///
     /// # Errors
     /// As [`insert`](Self::insert), but for the duplicate key.
@@ -123,8 +164,11 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
             // A number that was drawn is nobody's key: to find somebody there would be an accident.
             let old = if value.drew_key() { None } else { self.part.get(value.value.key(), Seen::Whole) };
             match old {
-                Some(old) => self.part.replace(&old, value.value, None, self.now()),
-                None => self.part.insert(value, self.now()),
+                Some(old) => {
+                    let how = Replace { step: None, ttl: Some(Ttl::OfBucket) };
+                    self.part.replace(&old, value.value, how, self.now())
+                }
+                None => self.part.insert(value, Ttl::OfBucket, self.now()),
             }
         })
     }
@@ -153,7 +197,7 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
                 let step: Step<B> = Arc::new(move |value: &mut B| patch.apply(value));
                 step
             });
-            self.part.replace(&old, new, step, self.now()).map(P::Outcome::of)
+            self.part.replace(&old, new, Replace { step, ttl: None }, self.now()).map(P::Outcome::of)
         })
     }
 
@@ -175,7 +219,7 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
                 }
                 Ok(())
             })?;
-            self.part.replace(&old, new, None, self.now())
+            self.part.replace(&old, new, Replace::default(), self.now())
         })
     }
 
@@ -214,7 +258,7 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
         if patch.is_empty() {
             return Ok(old.clone());
         }
-        self.part.replace(old, patched(old, patch)?, None, self.now())
+        self.part.replace(old, patched(old, patch)?, Replace::default(), self.now())
     }
 
     /// Removes a record, and returns it; `None` if there is none.
@@ -224,7 +268,7 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     pub fn delete<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Result<Option<Record<B>>, Error> {
         catch(B::NAME, || {
             let found = self.part.get(key, Seen::Whole);
-            found.iter().try_for_each(|record| self.part.remove(record))?;
+            found.iter().try_for_each(|record| self.part.remove(record, Reason::Deleted))?;
             Ok(found)
         })
     }
@@ -248,9 +292,13 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     /// # Errors
     /// As [`delete`](Self::delete).
     pub fn delete_where(&self, filter: Filter<B>) -> Result<Vec<Record<B>>, Error> {
+        self.remove_where(filter, Reason::Deleted)
+    }
+
+    fn remove_where(&self, filter: Filter<B>, reason: Reason) -> Result<Vec<Record<B>>, Error> {
         self.together(|| {
             let found = self.reader().filter(filter).collect();
-            found.iter().try_for_each(|record| self.part.remove(record))?;
+            found.iter().try_for_each(|record| self.part.remove(record, reason))?;
             Ok(found)
         })
     }
@@ -260,6 +308,6 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     /// # Errors
     /// As [`delete`](Self::delete).
     pub fn clear(&self) -> Result<usize, Error> {
-        self.delete_where(Filter::all()).map(|found| found.len())
+        self.remove_where(Filter::all(), Reason::Cleared).map(|found| found.len())
     }
 }

@@ -1,25 +1,25 @@
-//! Waiting until every job up to a number is done.
+//! Waiting until something has come to be.
 
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
 
 use crate::sync::Mutex;
 
-/// Who waits for which job.
+/// Who waits.
 #[derive(Default)]
-pub(super) struct Settled {
+pub(crate) struct Settled {
     waiting: Mutex<Vec<Waker>>,
 }
 
 impl Settled {
     /// Lets all look again.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let waiting = std::mem::take(&mut *self.waiting.lock());
         waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Waits until `done` says so; it is asked after each [`wake`](Self::wake).
-    pub(super) async fn until(&self, done: impl Fn() -> bool) {
+    pub(crate) async fn until(&self, done: impl Fn() -> bool) {
         poll_fn(|context| {
             if done() {
                 return Poll::Ready(());

@@ -1,0 +1,5 @@
+//! What happens by itself: records that expire.
+
+mod sweeper;
+
+pub(crate) use sweeper::Sweeper;

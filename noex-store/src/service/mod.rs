@@ -1,0 +1,9 @@
+//! What runs in threads of its own: services under supervision, the pool for users' functions, and waiting for both.
+
+mod pool;
+mod settled;
+mod supervised;
+
+pub(crate) use pool::{Pool, Task};
+pub(crate) use settled::Settled;
+pub(crate) use supervised::{Intensity, Service, Services};

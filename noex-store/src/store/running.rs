@@ -1,0 +1,151 @@
+//! What runs beside a store, and how it comes to its end.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::event::Bus;
+use crate::lifecycle::Sweeper;
+use crate::live::{LiveHandle, Queries};
+use crate::service::{Intensity, Pool, Services, Settled};
+use crate::sync::Mutex;
+
+/// How the services of a store are to run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Options {
+    pub(super) ttl_check_interval: Duration,
+    pub(super) stop_timeout: Duration,
+    pub(super) intensity: Intensity,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ttl_check_interval: Duration::from_secs(1),
+            stop_timeout: Duration::from_secs(10),
+            intensity: Intensity::default(),
+        }
+    }
+}
+
+/// What runs beside a store. Held by stores alone: when the last one is dropped, all of this ends.
+pub(super) struct Running {
+    pub(super) live: Arc<LiveHandle>,
+    pub(super) queries: Queries,
+    pub(super) bus: Arc<Bus>,
+    sweeper: Arc<Sweeper>,
+    pool: Arc<Pool>,
+    services: Arc<Services>,
+    stop_timeout: Duration,
+    /// What became of the stop, once it is over.
+    stopped: Mutex<Option<Result<(), Error>>>,
+    stopping: Settled,
+}
+
+impl Running {
+    pub(super) fn new(engine: &Arc<Engine>, options: Options) -> Self {
+        let services = Services::new(options.intensity);
+        let pool = Pool::new();
+        Self {
+            live: LiveHandle::new(Arc::clone(engine), services.add("live queries")),
+            queries: Queries::default(),
+            bus: Bus::new(engine, services.add("events"), &pool),
+            sweeper: Sweeper::new(engine, services.add("ttl sweeper"), options.ttl_check_interval),
+            pool,
+            services,
+            stop_timeout: options.stop_timeout,
+            stopped: Mutex::new(None),
+            stopping: Settled::default(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn kill(&self, number: usize) {
+        let services = self.services.all();
+        services[number % services.len()].kill();
+    }
+
+    #[cfg(test)]
+    pub(super) fn restarts(&self) -> Vec<u64> {
+        self.services.all().iter().map(|service| service.restarts()).collect()
+    }
+
+    pub(super) async fn settle(&self, engine: &Engine) {
+        if !self.sweeper.is_by_hand() {
+            // If the record's code panics the sweeper says so.
+            let _ = engine.purge();
+        }
+        self.live.settle().await;
+        self.bus.settle().await;
+    }
+
+    /// Ends all in order, and waits for it, in a thread of its own: whoever awaits this may be needed by what is waited for.
+    pub(super) async fn shut_down(own: &Arc<Self>) -> Result<(), Error> {
+        let done = || own.stopped.lock().clone();
+        if done().is_none() && own.is_idle() {
+            let outcome = own.end(Instant::now());
+            own.stopped.lock().get_or_insert(outcome);
+        }
+        if done().is_none() {
+            let running = Arc::clone(own);
+            let work = move || {
+                let outcome = running.end(Instant::now() + running.stop_timeout);
+                running.stopped.lock().get_or_insert(outcome);
+                running.stopping.wake();
+            };
+            if thread::Builder::new().name("noex-store stop".to_owned()).spawn(work).is_err() {
+                // Without a thread there is no time to wait in.
+                own.end_now();
+                return Ok(());
+            }
+        }
+        own.stopping.until(|| done().is_some()).await;
+        done().unwrap_or(Ok(()))
+    }
+
+    /// Whether no thread has been started that would have to be waited for.
+    fn is_idle(&self) -> bool {
+        self.services.all().iter().all(|service| !service.is_running())
+            && self.bus.wait_for_handlers(Instant::now())
+    }
+
+    fn end(&self, deadline: Instant) -> Result<(), Error> {
+        self.sweeper.stop();
+        let mut late = Vec::new();
+        while !self.live.is_settled() {
+            if Instant::now() >= deadline {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.live.stop();
+        self.bus.stop();
+        for service in self.services.all() {
+            if !service.wait(deadline) {
+                late.push(service.name());
+            }
+        }
+        let called = self.bus.wait_for_handlers(deadline);
+        self.pool.stop();
+        if !called || !self.pool.wait(deadline) {
+            late.push("event handlers");
+        }
+        if late.is_empty() { Ok(()) } else { Err(Error::StopTimedOut { services: late }) }
+    }
+
+    fn end_now(&self) {
+        self.sweeper.stop();
+        self.live.stop();
+        self.bus.stop();
+        self.pool.stop();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Handles that are left still read and write; nobody follows what they do.
+        self.end_now();
+    }
+}

@@ -1,0 +1,123 @@
+//! Services that panic under load go on at the commit where they were: nobody misses anything, and nobody is told twice.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::tests::Random;
+use crate::live::QueryCtx;
+use crate::store::{BucketHandle, Store};
+use crate::sync::Mutex;
+use crate::{Change, Event, Ttl};
+
+#[derive(noex_store_derive::Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[bucket(name = "items", crate = crate)]
+struct Item {
+    #[bucket(key)]
+    id: u64,
+}
+
+fn store(restarts: u32) -> (Store, BucketHandle<Item>) {
+    let builder = Store::builder().bucket::<Item>().restart_intensity(restarts, Duration::from_secs(600));
+    let mut started = std::pin::pin!(builder.start());
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(Ok(store)) = started.as_mut().poll(&mut context) else {
+        panic!("starts at once")
+    };
+    let items = store.bucket().expect("defined");
+    (store, items)
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+}
+
+#[test]
+fn killed_services_lose_no_commit() {
+    for seed in 0..4 {
+        let (store, items) = store(10_000);
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let own = Arc::clone(&told);
+        let guard = store
+            .on("bucket.items.inserted", move |event: &Event| {
+                own.lock().push(event.record::<Item>().map_or(0, |item| item.id));
+            })
+            .expect("a good pattern");
+        let mut changes = items.changes();
+        let count = store
+            .define_query("count", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<Item>()?.count()))
+            .expect("a new name");
+        let mut live = count.subscribe(()).expect("running");
+        let mut random = Random::new(seed);
+        for id in 0..600 {
+            // Every third expires, soon or later.
+            let ttl = if id % 3 == 0 { Ttl::For(Duration::from_millis(1 + id % 9)) } else { Ttl::Never };
+            items.insert_with_ttl(Item { id }, ttl).expect("new");
+            if random.below(4) == 0 {
+                store.kill_a_service(random.below(3));
+            }
+            if random.below(16) == 0 {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        thread::sleep(Duration::from_millis(12));
+        wait(store.settle());
+        assert_eq!(*told.lock(), (0..600).collect::<Vec<_>>(), "seed {seed}");
+        assert_eq!(items.count(), 400);
+        assert_eq!(store.snapshot().bucket::<Item>().expect("defined").count(), 400);
+        let (mut inserted, mut expired) = (0, 0);
+        while let Some(change) = changes.try_next() {
+            match change.expect("nothing is missed") {
+                Change::Inserted(item) => {
+                    assert_eq!(item.id, inserted);
+                    inserted += 1;
+                }
+                _ => expired += 1,
+            }
+        }
+        assert_eq!((inserted, expired), (600, 200));
+        let last = live.try_next().expect("told").expect("good");
+        assert_eq!((*last.value, last.version), (400, store.snapshot().version()));
+        assert!(store.restarts().iter().all(|restarts| *restarts > 0), "{:?}", store.restarts());
+        drop(guard);
+        assert_eq!(wait(store.stop()), Ok(()));
+    }
+}
+
+#[test]
+fn a_service_that_is_given_up_says_so() {
+    let (store, items) = store(0);
+    let count = store
+        .define_query("count", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<Item>()?.count()))
+        .expect("a new name");
+    let mut live = count.subscribe(()).expect("running");
+    assert!(live.try_next().is_some());
+    let mut events = store.events("**").expect("a good pattern");
+    (0..3).for_each(|number| store.kill_a_service(number));
+    items.insert(Item { id: 1 }).expect("writes go on");
+    // The subscription is told why it ends; the stream ends.
+    let degraded = |service| crate::Error::Degraded { service };
+    loop {
+        match wait(live.next()) {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                assert_eq!(error, degraded("live queries"));
+                break;
+            }
+            None => panic!("it must say why"),
+        }
+    }
+    assert!(wait(live.next()).is_none());
+    while wait(events.next()).is_some() {}
+    while count.subscribe(()).is_ok() || store.on("**", |_: &Event| ()).is_ok() {
+        thread::yield_now();
+    }
+    assert_eq!(count.subscribe(()).map(drop), Err(degraded("live queries")));
+    assert_eq!(store.events("**").map(drop), Err(degraded("events")));
+    // What needs no service goes on.
+    assert_eq!((items.count(), count.run(&()).map(|count| *count)), (1, Ok(1)));
+    wait(store.settle());
+    assert_eq!(wait(store.stop()), Ok(()));
+}
