@@ -270,6 +270,8 @@ fn stop_waits_no_longer_than_it_may() {
         let late = Err(Error::StopTimedOut { services: vec!["event handlers"] });
         assert_eq!(wait(store.stop()), late);
         assert!(began.elapsed() >= Duration::from_millis(50));
+        // Nor does anybody else wait for it from then on.
+        wait(store.settle());
         drop((go, guard));
     });
 }

@@ -316,7 +316,9 @@ impl Bus {
         };
         self.settled.until(done).await;
         if !in_handler {
-            self.settled.until(|| self.busy.load(Ordering::SeqCst) == 0).await;
+            // After a stop that ran out of time a handler may never come to its end.
+            let idle = || self.busy.load(Ordering::SeqCst) == 0 || self.state.lock().stopped;
+            self.settled.until(idle).await;
         }
     }
 
