@@ -51,6 +51,16 @@ impl Engine {
         // Who makes another one at the same time may take this one's place: then it is made again, once.
         self.alive.swap(Arc::new(self.alive.load_full().update(slot.0, alive)));
         self.has_alive.store(true, Ordering::SeqCst);
+        let latest = self.load();
+        if !latest
+            .slots
+            .get(slot.0)
+            .and_then(|entry| entry.table.as_ref())
+            .is_some_and(|now| Arc::ptr_eq(now, of))
+        {
+            // A commit came in between, and may be the last for long.
+            self.forget_alive();
+        }
         Some(made)
     }
 

@@ -17,6 +17,8 @@ pub(super) enum Op {
     Read(Place, Option<Vec<u32>>),
     /// Appended to a list.
     Append(Place, u32),
+    /// Wrote a list that has this value alone, without having read: a register.
+    Set(Place, u32),
     /// Took a list away.
     Delete(Place),
     /// Read all lists of a bucket that belong to a group, by an index.
@@ -81,6 +83,7 @@ pub(super) fn replay(history: &[Run]) -> Result<Lists, String> {
                     }
                 }
                 Op::Append(place, value) => lists.entry(*place).or_default().push(*value),
+                Op::Set(place, value) => drop(lists.insert(*place, vec![*value])),
                 Op::Delete(place) => drop(lists.remove(place)),
                 Op::Read(..) => {}
             }
@@ -89,7 +92,7 @@ pub(super) fn replay(history: &[Run]) -> Result<Lists, String> {
     Ok(lists)
 }
 
-/// Looks for a cycle of dependencies. Only for histories without deletes.
+/// Looks for a cycle of dependencies. Only for histories of appends: a register and what was deleted do not tell who was before.
 pub(super) fn cycles(history: &[Run], last: &Lists) -> Result<(), String> {
     let committed: Vec<&Run> = history.iter().filter(|run| run.committed).collect();
     let mut writer: HashMap<u32, usize> = HashMap::new();
@@ -120,7 +123,7 @@ pub(super) fn cycles(history: &[Run], last: &Lists) -> Result<(), String> {
                     *own.entry(*place).or_default() += 1;
                     continue;
                 }
-                Op::Delete(_) => continue,
+                Op::Delete(_) | Op::Set(..) => continue,
                 Op::Read(place, list) => vec![(*place, list.as_deref().unwrap_or_default())],
                 Op::Group(bucket, _, lists) | Op::Long(bucket, _, lists) => {
                     lists.iter().map(|(key, list)| ((*bucket, *key), list.as_slice())).collect()

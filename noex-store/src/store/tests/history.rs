@@ -8,8 +8,15 @@ use super::workload::{Plan, run};
 use crate::engine::Fault;
 use crate::store::Isolation;
 
-const PLAN: Plan =
-    Plan { seed: 0, isolation: Isolation::Serializable, deletes: false, fault: None, threads: 4, runs: 60 };
+const PLAN: Plan = Plan {
+    seed: 0,
+    isolation: Isolation::Serializable,
+    deletes: false,
+    registers: false,
+    fault: None,
+    threads: 4,
+    runs: 60,
+};
 
 /// What is wrong with a history and what it left in the store, by any checker.
 fn violation(plan: Plan) -> Option<String> {
@@ -20,14 +27,18 @@ fn violation(plan: Plan) -> Option<String> {
         Ok(_) => {}
         Err(violation) => return Some(format!("replay: {violation}")),
     }
-    if plan.deletes { None } else { cycles(&history, &last).err().map(|cycle| format!("cycle: {cycle}")) }
+    if plan.deletes || plan.registers {
+        None
+    } else {
+        cycles(&history, &last).err().map(|cycle| format!("cycle: {cycle}"))
+    }
 }
 
 #[test]
 fn histories_are_strictly_serializable() {
     for seed in 0..100 {
-        for deletes in [false, true] {
-            let plan = Plan { seed, deletes, ..PLAN };
+        for (deletes, registers) in [(false, false), (true, false), (false, true), (true, true)] {
+            let plan = Plan { seed, deletes, registers, ..PLAN };
             if let Some(violation) = violation(plan) {
                 panic!("{plan:?}: {violation}");
             }
@@ -47,6 +58,14 @@ fn histories_are_not_idle() {
 fn is_caught(fault: Fault) -> bool {
     (0..200)
         .any(|seed| violation(Plan { seed, fault: Some(fault), deletes: seed % 2 == 0, ..PLAN }).is_some())
+}
+
+#[test]
+fn faults_are_caught_on_registers_too() {
+    for fault in [Fault::Keys, Fault::Turn, Fault::Conditions, Fault::Misses] {
+        let plan = Plan { fault: Some(fault), registers: true, ..PLAN };
+        assert!((0..400).any(|seed| violation(Plan { seed, ..plan }).is_some()), "{fault:?}");
+    }
 }
 
 /// Whether the search for cycles notices it alone, without knowing the order of the commits.

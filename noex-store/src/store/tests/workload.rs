@@ -80,6 +80,8 @@ pub(super) struct Plan {
     pub(super) seed: u64,
     pub(super) isolation: Isolation,
     pub(super) deletes: bool,
+    /// Whether lists are also written as registers.
+    pub(super) registers: bool,
     pub(super) fault: Option<Fault>,
     pub(super) threads: u64,
     pub(super) runs: usize,
@@ -227,6 +229,11 @@ impl Shared {
                     ops.push(Op::Delete(place));
                 }
             }
+            5 if plan.registers => {
+                let value = self.values.fetch_add(1, Ordering::Relaxed);
+                own.upsert(B::new(key, vec![value]))?;
+                ops.push(Op::Set(place, value));
+            }
             _ => {
                 let value = self.values.fetch_add(1, Ordering::Relaxed);
                 let before = own.get(&key).map(|record| record.items().clone());
@@ -268,7 +275,7 @@ impl Shared {
             lists.any(|record| record.items().contains(&value))
         }
         let value = ops.iter().rev().find_map(|op| match op {
-            Op::Append(_, value) => Some(*value),
+            Op::Append(_, value) | Op::Set(_, value) => Some(*value),
             _ => None,
         })?;
         let mut commits = self.store.commits().after(crate::engine::Version(0));
@@ -291,5 +298,5 @@ impl Shared {
 }
 
 fn is_write(op: &Op) -> bool {
-    matches!(op, Op::Append(..) | Op::Delete(_))
+    matches!(op, Op::Append(..) | Op::Set(..) | Op::Delete(_))
 }
