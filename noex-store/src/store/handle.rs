@@ -135,7 +135,7 @@ impl<B: Bucket> BucketHandle<B> {
         self.insert_with_ttl(value, Ttl::OfBucket)
     }
 
-    /// As [`insert`](Self::insert), with a time to live of the record's own.
+    /// As [`insert`](Self::insert), with a time to live of the record's own, in whole milliseconds from the commit on.
     ///
     /// ```
     /// # use noex_store::prelude::*;
@@ -168,7 +168,8 @@ impl<B: Bucket> BucketHandle<B> {
     }
 
     /// Has a record live as long from now on as its bucket's `ttl` says: for ever, if the bucket has none. One commit, which
-    /// counts as a write of the record; an update does not change when a record expires, and this does.
+    /// counts as a write of the record; an update does not change when a record expires, and this does. A copy of the value, and
+    /// O(log n); no index changes.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::BucketNotDefined`], [`Error::Stopped`], [`Error::Panicked`].
