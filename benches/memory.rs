@@ -66,6 +66,7 @@ fn main() {
             });
             (store, handle)
         });
+        let estimate = kept.0.stats().memory.total as f64 / size as f64;
         drop(kept);
         println!("\n{size} records");
         println!("  {:<40} {alone:>7.1}", "the structs and their text alone");
@@ -76,5 +77,10 @@ fn main() {
             let kept = if figure <= 2.0 * std { "kept" } else { "MISSED" };
             println!("  {name:<40} {figure:>7.1}  {:.2} x std  [at most 2: {kept}]", figure / std);
         }
+        println!(
+            "  {:<40} {estimate:>7.1}  {:.2} x one a commit",
+            "as estimated by stats()",
+            estimate / single
+        );
     }
 }

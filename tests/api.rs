@@ -206,3 +206,67 @@ async fn reactive_queries() -> Result<(), Error> {
     ));
     Ok(())
 }
+
+struct Rules(std::sync::Mutex<Vec<(String, serde_json::Value)>>);
+
+impl EventReceiver for Rules {
+    async fn emit(&self, topic: &str, data: serde_json::Value) -> Result<(), ReceiverError> {
+        self.0.lock().expect("no panic").push((topic.to_owned(), data));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn events_and_changes() -> Result<(), Box<dyn std::error::Error>> {
+    let store = Store::builder().bucket::<User>().start().await?;
+    let users = store.bucket::<User>()?;
+    let (tell, told) = std::sync::mpsc::channel();
+    let sub = store.on("bucket.*.deleted", move |event: &Event| {
+        let _ = tell.send(format!("{} {}", event.topic(), event.key()));
+    })?;
+    let mut events = store.events("bucket.users.*")?;
+    let mut changes = users.changes();
+    let alice = users.insert(User::draft().name("Alice").email("alice@example.com"))?;
+    users.delete(&alice.id)?;
+
+    let event = events.next().await.expect("open")?;
+    assert_eq!(event.record::<User>().map(|user| user.name.as_str()), Some("Alice"));
+    assert_eq!(event.to_json()["record"]["name"], "Alice");
+    assert!(matches!(changes.next().await.expect("open")?, Change::Inserted(user) if user == alice));
+    let Change::Deleted { record, reason } = changes.next().await.expect("open")? else { panic!("deleted") };
+    assert_eq!((record.id, reason), (alice.id, Reason::Deleted));
+    store.settle().await;
+    assert_eq!(told.try_recv()?, format!("bucket.users.deleted {}", alice.id));
+    drop(sub);
+    Ok(())
+}
+
+#[tokio::test]
+async fn bridge_and_statistics() -> Result<(), Box<dyn std::error::Error>> {
+    let store = Store::builder()
+        .bucket::<User>()
+        .bucket::<Order>()
+        .ttl_check_interval(Duration::from_secs(5))
+        .start()
+        .await?;
+    let purged: usize = store.purge_ttl();
+    let stats: StoreStats = store.stats();
+    assert_eq!((purged, stats.records.total, stats.ttl.check_interval_ms), (0, 0, 5000));
+
+    let receiver = std::sync::Arc::new(Rules(std::sync::Mutex::default()));
+    let bridge = bridge_to_rules(
+        &store,
+        receiver.clone(),
+        BridgeOptions::new()
+            .filter(|e| e.bucket() == "orders")
+            .map_topic(|topic, _| topic.replace('.', ":"))
+            .map_data(|e| serde_json::json!({ "key": e.key() })),
+    )?;
+    let user = store.bucket::<User>()?.insert(User::draft().name("Al").email("al@example.com"))?;
+    store.bucket::<Order>()?.insert(Order::draft().user_id(user.id).total(1.0))?;
+    store.settle().await;
+    let sent = std::mem::take(&mut *receiver.0.lock().expect("no panic"));
+    assert_eq!(sent, [("bucket:orders:inserted".to_owned(), serde_json::json!({ "key": "1" }))]);
+    assert_eq!(bridge.stats().filtered, 1);
+    Ok(())
+}

@@ -219,14 +219,14 @@ fn a_taken_unique_value_is_refused_however_it_is_written() {
 
 #[test]
 fn writing_its_own_unique_value_again_is_fine() {
-    let (_, people) = town();
+    let (_store, people) = town();
     let bert = people.update(&2, Person::patch().email("bert@example.com")).expect("it is his own");
     assert_eq!(bert.version(), 2);
 }
 
 #[test]
 fn a_unique_value_is_free_after_its_record_is_gone() {
-    let (_, people) = town();
+    let (_store, people) = town();
     people.delete(&2).expect("deleted");
     people.insert(bert_again()).expect("the address is free");
     assert_eq!(people.by_email("bert@example.com").map(|person| person.id), Some(9));
@@ -269,7 +269,7 @@ fn deleting_what_is_not_there_is_no_error_and_no_commit() {
 
 #[test]
 fn what_must_be_there_is_asked_for_with_require() {
-    let (_, people) = town();
+    let (_store, people) = town();
     assert_eq!(people.require(&1).map(|person| person.id), Ok(1));
     assert_eq!(people.require(&8), Err(not_found(8)));
 }
@@ -383,7 +383,7 @@ fn a_text_that_is_no_cursor_is_refused() {
 
 #[test]
 fn a_cursor_of_another_question_is_refused() {
-    let (_, people) = town();
+    let (_store, people) = town();
     let page = Page::first(1);
     let plain = people.paginate(page).next_cursor.expect("there is more");
     let by_age = people.order_by(Person::AGE.asc()).paginate(page).next_cursor.expect("there is more");
@@ -415,7 +415,7 @@ fn a_cursor_of_another_bucket_is_refused() {
 
 #[test]
 fn a_cursor_with_values_of_the_wrong_types_is_refused() {
-    let (_, people) = town();
+    let (_store, people) = town();
     let by_age = people.order_by(Person::AGE.asc());
     let mut content = opened(&by_age.paginate(Page::first(1)).next_cursor.expect("there is more"));
     let good = content.clone();
@@ -441,7 +441,7 @@ fn a_cursor_with_values_of_the_wrong_types_is_refused() {
 
 #[test]
 fn a_cursor_beyond_all_rows_gives_an_empty_page() {
-    let (_, people) = town();
+    let (_store, people) = town();
     let mut content = opened(&people.paginate(Page::first(1)).next_cursor.expect("there is more"));
     content[1] = serde_json::json!(u64::MAX);
     let page = people.paginate(Page::first(1).after(closed(&content))).expect("a place like any other");
@@ -765,7 +765,7 @@ fn an_order_that_writes_to_the_store_is_refused_that() {
 #[test]
 fn an_order_may_read_the_store_and_sees_the_last_commit() {
     within_seconds(30, || {
-        let (_, meddlers, _) = meddlers();
+        let (_store, meddlers, _) = meddlers();
         thread_local!(static COUNTS: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) });
         let reader = meddlers.clone();
         COMPARING.set(Some(Box::new(move || COUNTS.with_borrow_mut(|seen| seen.push(reader.count())))));
@@ -795,7 +795,7 @@ fn a_check_that_writes_to_the_store_makes_its_own_commit_first() {
 #[test]
 fn a_check_in_the_writers_turn_cannot_write() {
     within_seconds(30, || {
-        let (_, meddlers, smalls) = meddlers();
+        let (_store, meddlers, smalls) = meddlers();
         thread_local!(static ERROR: Cell<Option<Error>> = const { Cell::new(None) });
         let writer = smalls.clone();
         CHECKING.set(Some(Box::new(move || ERROR.set(writer.insert(Small::draft()).err()))));
@@ -812,7 +812,7 @@ fn a_check_in_the_writers_turn_cannot_write() {
 #[test]
 fn a_modify_whose_closure_writes_to_the_same_record_comes_to_an_end() {
     within_seconds(30, || {
-        let (_, _, smalls) = meddlers();
+        let (_store, _, smalls) = meddlers();
         let inner = smalls.clone();
         let mut outcomes = Vec::new();
         let done = smalls.modify(&1, |small| {
@@ -834,8 +834,8 @@ fn a_modify_whose_closure_writes_to_the_same_record_comes_to_an_end() {
 fn an_order_that_writes_to_another_store_is_refused_that_too() {
     // Two threads that did so crosswise would wait for each other.
     within_seconds(30, || {
-        let (_, meddlers, _) = meddlers();
-        let (_, other) = store_of::<Small>();
+        let (_store, meddlers, _) = meddlers();
+        let (_store, other) = store_of::<Small>();
         thread_local!(static OTHERS: RefCell<Vec<Error>> = const { RefCell::new(Vec::new()) });
         let writer = other.clone();
         COMPARING.set(Some(Box::new(move || {
@@ -853,8 +853,8 @@ fn an_order_that_writes_to_another_store_is_refused_that_too() {
 #[test]
 fn a_check_before_the_turn_may_write_to_another_store() {
     within_seconds(30, || {
-        let (_, meddlers, _) = meddlers();
-        let (_, other) = store_of::<Small>();
+        let (_store, meddlers, _) = meddlers();
+        let (_store, other) = store_of::<Small>();
         let writer = other.clone();
         CHECKING.set(Some(Box::new(move || {
             writer.insert(Small::draft()).expect("it has its own turn");
@@ -1033,7 +1033,10 @@ fn a_stopped_store_refuses_every_write_and_goes_on_reading() {
     assert_eq!(store.define_bucket::<Small>().map(|_| ()), Err(Error::Stopped));
     assert_eq!(store.drop_bucket::<Person>(), Err(Error::Stopped));
     assert_eq!(seen(&store, &people), before);
-    assert_eq!(Error::Stopped.to_string(), "the store is stopped: it can be read, not written");
+    assert_eq!(
+        Error::Stopped.to_string(),
+        "the store is stopped, or its last `Store` was dropped: it can be read, not written"
+    );
     ready(store.stop()).expect("stopping again does nothing");
     assert_eq!(store.bucket::<Person>().expect("reads go on").count(), 3);
 }
@@ -1062,7 +1065,7 @@ fn automatic_numbers_end_with_their_type() {
 
 #[test]
 fn a_given_number_moves_the_automatic_ones() {
-    let (_, smalls) = store_of::<Small>();
+    let (_store, smalls) = store_of::<Small>();
     let next = || smalls.insert(Small::draft()).expect("there is a number").id;
     assert_eq!(next(), 1);
     smalls.insert(Small::draft().id(40)).expect("free");
@@ -1077,7 +1080,7 @@ fn a_given_number_moves_the_automatic_ones() {
 
 #[test]
 fn a_given_number_moves_the_automatic_ones_of_its_own_batch() {
-    let (_, smalls) = store_of::<Small>();
+    let (_store, smalls) = store_of::<Small>();
     let rows =
         smalls.insert_many([Small::draft().id(1), Small::draft(), Small::draft().id(9), Small::draft()]);
     let ids: Vec<u8> = rows.expect("no two are the same").iter().map(|small| small.id).collect();
@@ -1086,7 +1089,7 @@ fn a_given_number_moves_the_automatic_ones_of_its_own_batch() {
 
 #[test]
 fn a_failed_insert_with_a_given_number_does_not_move_them() {
-    let (_, smalls) = store_of::<Small>();
+    let (_store, smalls) = store_of::<Small>();
     smalls.insert(Small { id: 200, number: 0 }).expect("free");
     smalls.delete(&200).expect("deleted");
     assert!(matches!(
@@ -1098,7 +1101,7 @@ fn a_failed_insert_with_a_given_number_does_not_move_them() {
 
 #[test]
 fn clear_and_delete_do_not_take_numbers_back() {
-    let (_, smalls) = store_of::<Small>();
+    let (_store, smalls) = store_of::<Small>();
     smalls.insert_many([Small::draft(), Small::draft()]).expect("good");
     smalls.delete(&2).expect("deleted");
     assert_eq!(smalls.insert(Small::draft()).map(|small| small.id), Ok(3));

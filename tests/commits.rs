@@ -97,7 +97,7 @@ fn each_definition_is_a_commit_without_changes() {
 
 #[test]
 fn an_insert_is_a_change_from_nothing() {
-    let (_, tasks, mut reader) = tasks();
+    let (_store, tasks, mut reader) = tasks();
     let record = tasks.insert(task(1)).expect("good");
     let commit = next(&mut reader);
     assert_eq!(brief(&commit), [("inserted", None, Some(task(1)))]);
@@ -108,7 +108,7 @@ fn an_insert_is_a_change_from_nothing() {
 
 #[test]
 fn an_update_has_both_states() {
-    let (_, tasks, mut reader) = tasks();
+    let (_store, tasks, mut reader) = tasks();
     tasks.insert(task(1)).expect("good");
     tasks.update(&1, Task::patch().level(5)).expect("there");
     tasks.modify(&1, |task| task.level = 6).expect("there");
@@ -125,14 +125,14 @@ fn an_update_has_both_states() {
 
 #[test]
 fn an_upsert_of_what_is_not_there_is_an_insert() {
-    let (_, tasks, mut reader) = tasks();
+    let (_store, tasks, mut reader) = tasks();
     tasks.upsert(task(1)).expect("good");
     assert_eq!(brief(&next(&mut reader)), [("inserted", None, Some(task(1)))]);
 }
 
 #[test]
 fn a_delete_has_the_last_state() {
-    let (_, tasks, mut reader) = tasks();
+    let (_store, tasks, mut reader) = tasks();
     tasks.insert(task(1)).expect("good");
     tasks.delete(&1).expect("good");
     next(&mut reader);
@@ -141,7 +141,7 @@ fn a_delete_has_the_last_state() {
 
 #[test]
 fn a_batch_is_one_commit_in_the_order_of_its_rows() {
-    let (_, tasks, mut reader) = tasks();
+    let (_store, tasks, mut reader) = tasks();
     tasks.insert_many([3, 1, 2].map(task)).expect("good");
     let commit = next(&mut reader);
     assert_eq!(brief(&commit), [3, 1, 2].map(|id| ("inserted", None, Some(task(id)))));
@@ -161,7 +161,7 @@ fn a_batch_is_one_commit_in_the_order_of_its_rows() {
 
 #[test]
 fn clear_is_one_commit_with_every_record() {
-    let (_, tasks, mut reader) = tasks();
+    let (_store, tasks, mut reader) = tasks();
     tasks.insert_many((0..5).map(task)).expect("good");
     tasks.clear().expect("good");
     next(&mut reader);
@@ -170,7 +170,7 @@ fn clear_is_one_commit_with_every_record() {
 
 #[test]
 fn a_key_that_comes_twice_in_a_batch_has_one_change_and_one_version_more() {
-    let (_, tasks, mut reader) = tasks();
+    let (_store, tasks, mut reader) = tasks();
     tasks.insert(task(1)).expect("good");
     let patches = [(1, Task::patch().level(2)), (1, Task::patch().slug("last"))];
     let updated = tasks.update_many(patches).expect("there");
@@ -287,7 +287,7 @@ fn a_commit_is_in_the_log_before_it_is_seen() {
 
 #[test]
 fn replaying_the_log_gives_the_records() {
-    let (_, tasks, mut reader) = tasks();
+    let (_store, tasks, mut reader) = tasks();
     let mut copy = std::collections::BTreeMap::new();
     for round in 0..20_u32 {
         tasks.insert_many((round * 10..round * 10 + 10).map(task)).expect("good");
@@ -322,7 +322,7 @@ fn bounded(changes: usize) -> (Store, BucketHandle<Task>, CommitReader) {
 
 #[test]
 fn a_reader_that_falls_behind_is_told_once_and_goes_on() {
-    let (_, tasks, mut reader) = bounded(4);
+    let (_store, tasks, mut reader) = bounded(4);
     for id in 0..10 {
         tasks.insert(task(id)).expect("good");
     }
@@ -337,7 +337,7 @@ fn a_reader_that_falls_behind_is_told_once_and_goes_on() {
 
 #[test]
 fn a_reader_that_keeps_up_misses_nothing() {
-    let (_, tasks, mut reader) = bounded(1);
+    let (_store, tasks, mut reader) = bounded(1);
     for id in 0..10 {
         tasks.insert(task(id)).expect("good");
         assert_eq!(brief(&next(&mut reader)), [("inserted", None, Some(task(id)))]);
@@ -360,7 +360,7 @@ fn the_log_is_bounded_by_changes_not_by_commits() {
 #[test]
 fn the_latest_commit_is_kept_however_big_it_is() {
     for capacity in [0, 1, 10] {
-        let (_, tasks, mut reader) = bounded(capacity);
+        let (_store, tasks, mut reader) = bounded(capacity);
         tasks.insert_many((0..100).map(task)).expect("good");
         assert_eq!(next(&mut reader).len(), 100, "with a capacity of {capacity}");
         tasks.insert(task(100)).expect("good");
@@ -384,7 +384,7 @@ fn commits_without_changes_count_too() {
 
 #[test]
 fn a_commit_that_is_held_outlives_the_log() {
-    let (_, tasks, mut reader) = bounded(1);
+    let (_store, tasks, mut reader) = bounded(1);
     tasks.insert(task(1)).expect("good");
     let held = next(&mut reader);
     for id in 2..50 {

@@ -176,7 +176,7 @@ async fn values_are_those_of_the_file() {
 
 #[tokio::test]
 async fn routes_and_period() {
-    let (_, report) = loaded().await;
+    let (_store, report) = loaded().await;
     let (csv, airports) = (Csv::open("flights"), Csv::open("airports"));
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for line in csv.lines() {
@@ -207,7 +207,7 @@ async fn routes_and_period() {
 
 #[tokio::test]
 async fn delays_of_airlines() {
-    let (_, report) = loaded().await;
+    let (_store, report) = loaded().await;
     let (csv, airlines) = (Csv::open("flights"), Csv::open("airlines"));
     let names: HashMap<_, _> =
         airlines.lines().map(|line| (line.text("carrier"), line.text("name"))).collect();
@@ -312,7 +312,7 @@ async fn pages_of_late_flights() {
 
 #[tokio::test]
 async fn weather_in_bad_hours() {
-    let (_, report) = loaded().await;
+    let (_store, report) = loaded().await;
     let (csv, weather) = (Csv::open("flights"), Csv::open("weather"));
     let weather: HashMap<_, _> =
         weather.lines().map(|line| ((line.text("origin"), line.text("time_hour")), line)).collect();

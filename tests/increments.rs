@@ -33,7 +33,7 @@ fn issues(error: &Error) -> Vec<(&str, IssueCode)> {
 
 #[test]
 fn sums_are_made_on_what_is_there() -> Result<(), Error> {
-    let (_, counters) = store_of::<Counter>();
+    let (_store, counters) = store_of::<Counter>();
     counters.insert(counter(1))?;
     let patch = Counter::patch().add(Counter::HITS, 3).sub(Counter::LEVEL, 4).add(Counter::RATIO, 0.5);
     let first = counters.update(&1, patch.clone())?;
@@ -45,7 +45,7 @@ fn sums_are_made_on_what_is_there() -> Result<(), Error> {
 
 #[test]
 fn fields_can_be_set_before() -> Result<(), Error> {
-    let (_, counters) = store_of::<Counter>();
+    let (_store, counters) = store_of::<Counter>();
     counters.insert(counter(1))?;
     let updated = counters.update(&1, Counter::patch().hits(10_u64).name("ten").add(Counter::HITS, 1))?;
     assert_eq!((updated.hits, updated.name.as_str()), (11, "ten"));
@@ -54,7 +54,7 @@ fn fields_can_be_set_before() -> Result<(), Error> {
 
 #[test]
 fn rules_are_checked_on_the_sum() -> Result<(), Error> {
-    let (_, counters) = store_of::<Counter>();
+    let (_store, counters) = store_of::<Counter>();
     counters.insert(counter(1))?;
     let error = counters.update(&1, Counter::patch().add(Counter::LEVEL, 101)).expect_err("above max");
     assert_eq!(issues(&error), [("level", IssueCode::Max)]);
@@ -69,7 +69,7 @@ fn rules_are_checked_on_the_sum() -> Result<(), Error> {
 
 #[test]
 fn what_does_not_fit_is_an_error_that_names_all_fields() -> Result<(), Error> {
-    let (_, counters) = store_of::<Counter>();
+    let (_store, counters) = store_of::<Counter>();
     counters.insert(Counter { small: 250, hits: 1, ..counter(1) })?;
     let patch = Counter::patch().add(Counter::SMALL, 10).sub(Counter::HITS, 2);
     let error = counters.update(&1, patch).expect_err("neither fits");
@@ -84,7 +84,7 @@ fn what_does_not_fit_is_an_error_that_names_all_fields() -> Result<(), Error> {
 
 #[test]
 fn they_work_in_batches() -> Result<(), Error> {
-    let (_, counters) = store_of::<Counter>();
+    let (_store, counters) = store_of::<Counter>();
     counters.insert_many((1..=3).map(counter))?;
     let add = || Counter::patch().add(Counter::HITS, 1);
     counters.update_many([(1, add()), (2, add()), (1, add())])?;

@@ -277,7 +277,7 @@ fn clearing_is_seen_and_conflicts_with_inserts() -> Result<(), Error> {
 fn a_big_load_in_a_transaction_is_as_one_by_hand() -> Result<(), Error> {
     let (store, loaded) = items(0);
     store.transaction(|tx| tx.bucket::<Item>()?.insert_many((1..=2000).map(item)).map(drop))?;
-    let (_, by_hand) = items(2000);
+    let (_store, by_hand) = items(2000);
     assert_eq!(answers(&loaded), answers(&by_hand));
     Ok(())
 }

@@ -42,10 +42,10 @@ fn song(id: u32) -> Song {
 
 const SONGS: u32 = 40;
 
-fn songs() -> BucketHandle<Song> {
-    let (_, songs) = store_of::<Song>();
+fn songs() -> (Store, BucketHandle<Song>) {
+    let (store, songs) = store_of::<Song>();
     songs.insert_many((0..SONGS).map(song)).expect("good");
-    songs
+    (store, songs)
 }
 
 fn ids(records: &[Record<Song>]) -> Vec<u32> {
@@ -87,7 +87,7 @@ fn walks_as_collected(select: &Select<'_, Song>) {
 
 #[test]
 fn pages_come_in_the_order_of_insertion() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let first = songs.paginate(Page::first(3));
     assert_eq!((ids(&first.records), first.has_more), (vec![0, 1, 2], true));
     let second =
@@ -97,7 +97,7 @@ fn pages_come_in_the_order_of_insertion() {
 
 #[test]
 fn an_update_keeps_the_place_of_a_record() {
-    let songs = songs();
+    let (_store, songs) = songs();
     songs.update(&1, Song::patch().stars(9)).expect("there");
     songs.upsert(Song { stars: 9, ..song(2) }).expect("there");
     assert_eq!(ids(&songs.paginate(Page::first(4)).records), [0, 1, 2, 3]);
@@ -105,7 +105,7 @@ fn an_update_keeps_the_place_of_a_record() {
 
 #[test]
 fn ties_come_in_the_order_of_insertion_in_both_directions() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let by_stars = |stars: u8| (0..SONGS).filter(move |id| song(*id).stars == stars);
     let up: Vec<u32> = (0..3).flat_map(by_stars).collect();
     let down: Vec<u32> = (0..3).rev().flat_map(by_stars).collect();
@@ -115,7 +115,7 @@ fn ties_come_in_the_order_of_insertion_in_both_directions() {
 
 #[test]
 fn ties_come_in_the_order_of_insertion_along_an_index_too() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let by_album = |album: &'static str| (0..SONGS).filter(move |id| song(*id).album == album);
     let albums = ["Earth", "Mars", "Moon", "Venus"];
     let down: Vec<u32> = albums.into_iter().rev().flat_map(by_album).collect();
@@ -128,7 +128,7 @@ fn ties_come_in_the_order_of_insertion_along_an_index_too() {
 
 #[test]
 fn a_missing_value_comes_first_and_last_when_backwards() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let missing = (0..SONGS).filter(|id| song(*id).length.is_none()).count();
     let up = walk(&songs.order_by(Song::LENGTH.asc()), 3).concat();
     assert!(up[..missing].iter().all(|id| song(*id).length.is_none()));
@@ -141,7 +141,7 @@ fn a_missing_value_comes_first_and_last_when_backwards() {
 
 #[test]
 fn pages_along_a_compound_index() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let both = songs.order_by((Song::ALBUM.desc(), Song::TRACK.desc()));
     assert_eq!(both.explain().index(), Some("album_and_track"));
     walks_as_collected(&both);
@@ -152,7 +152,7 @@ fn pages_along_a_compound_index() {
 
 #[test]
 fn a_walk_is_the_list_for_every_filter_and_order() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let filters = [
         Filter::all(),
         Filter::none(),
@@ -203,7 +203,7 @@ fn a_walk_is_the_list_for_every_filter_and_order() {
 
 #[test]
 fn a_limit_is_one_over_all_pages() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let select = songs.filter(Filter::all()).limit(7);
     assert_eq!(walk(&select, 3), [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
     assert_eq!(walk(&select, 7), [vec![0, 1, 2, 3, 4, 5, 6]]);
@@ -211,7 +211,7 @@ fn a_limit_is_one_over_all_pages() {
 
 #[test]
 fn an_offset_is_left_out_once() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let select = songs.filter(Filter::all()).offset(36);
     assert_eq!(walk(&select, 3), [vec![36, 37, 38], vec![39]]);
     let sorted = songs.order_by(Song::STARS.desc());
@@ -220,7 +220,7 @@ fn an_offset_is_left_out_once() {
 
 #[test]
 fn a_limit_of_none_has_no_pages() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let page = songs.filter(Filter::all()).limit(0).paginate(Page::first(3));
     assert_eq!((page.records.len(), page.has_more, page.next_cursor), (0, false, None));
 }
@@ -229,7 +229,7 @@ fn a_limit_of_none_has_no_pages() {
 
 #[test]
 fn an_exact_multiple_ends_without_an_empty_page() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let pages = walk(&songs.filter(Filter::all()), 20);
     assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [20, 20]);
     let whole = songs.paginate(Page::first(SONGS as usize));
@@ -238,14 +238,14 @@ fn an_exact_multiple_ends_without_an_empty_page() {
 
 #[test]
 fn an_empty_result_is_one_empty_page() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let page = songs.filter(Song::ALBUM.eq("Pluto")).paginate(Page::first(3));
     assert_eq!((page.records.len(), page.has_more, page.next_cursor), (0, false, None));
 }
 
 #[test]
 fn the_largest_size_is_everything() {
-    let songs = songs();
+    let (_store, songs) = songs();
     assert_eq!(songs.paginate(Page::first(usize::MAX)).records.len(), SONGS as usize);
     let cursor = songs.paginate(Page::first(1)).next_cursor.expect("there is more");
     let rest = songs.paginate(Page::first(usize::MAX).after(cursor)).expect("its own");
@@ -254,7 +254,7 @@ fn the_largest_size_is_everything() {
 
 #[test]
 fn a_page_of_size_0_tells_whether_there_is_more_and_stays_where_it_is() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let page = songs.paginate(Page::first(0));
     assert_eq!((page.records.len(), page.has_more, page.next_cursor), (0, true, None));
     let cursor = songs.paginate(Page::first(38)).next_cursor.expect("there is more");
@@ -271,7 +271,7 @@ fn a_page_of_size_0_tells_whether_there_is_more_and_stays_where_it_is() {
 
 #[test]
 fn a_cursor_survives_being_written_down() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let order = || (Song::SCORE.asc(), Song::LENGTH.desc(), Song::ALBUM.asc());
     let select = songs.order_by(order());
     let expected = ids(&select.collect());
@@ -315,7 +315,7 @@ struct Odd {
 
 #[test]
 fn a_cursor_holds_every_kind_of_value_exactly() {
-    let (_, odds) = store_of::<Odd>();
+    let (_store, odds) = store_of::<Odd>();
     let floats = [
         f64::NAN,
         f64::INFINITY,
@@ -376,7 +376,7 @@ fn a_cursor_survives_the_deletion_of_its_record() {
         vec![Song::ALBUM.asc()],
         vec![Song::ALBUM.desc(), Song::TRACK.desc()],
     ] {
-        let songs = songs();
+        let (_store, songs) = songs();
         let select = songs.order_by(order);
         let expected = ids(&select.collect());
         let first = select.paginate(Page::first(5));
@@ -390,7 +390,7 @@ fn a_cursor_survives_the_deletion_of_its_record() {
 
 #[test]
 fn a_cursor_survives_an_update_of_its_record() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let select = songs.order_by(Song::STARS.asc());
     let expected = ids(&select.collect());
     let first = select.paginate(Page::first(5));
@@ -403,7 +403,7 @@ fn a_cursor_survives_an_update_of_its_record() {
 
 #[test]
 fn a_cursor_survives_the_deletion_of_everything() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let select = songs.order_by(Song::ALBUM.asc());
     let cursor = select.paginate(Page::first(5)).next_cursor.expect("there is more");
     songs.clear().expect("cleared");
@@ -417,7 +417,7 @@ fn a_cursor_survives_the_deletion_of_everything() {
 
 #[test]
 fn what_is_inserted_meanwhile_is_seen_where_it_lies_ahead() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let select = songs.order_by(Song::ALBUM.asc());
     let first = select.paginate(Page::first(12));
     assert_eq!((first.records[0].album.as_str(), first.records[11].album.as_str()), ("Earth", "Mars"));
@@ -446,7 +446,7 @@ fn a_cursor_works_in_a_snapshot_and_on_a_handle() {
 
 #[test]
 fn a_cursor_works_for_a_question_that_is_built_again() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let ask = |after: Option<Cursor>| {
         let select = songs.filter(Song::ALBUM.eq("Mars").and(Song::STARS.lt(2))).order_by(Song::TRACK.desc());
         match after {
@@ -463,7 +463,7 @@ fn a_cursor_works_for_a_question_that_is_built_again() {
 
 #[test]
 fn iter_reads_one_snapshot() {
-    let songs = songs();
+    let (_store, songs) = songs();
     for order in [vec![], vec![Song::STARS.asc()], vec![Song::ALBUM.desc()]] {
         let select = songs.order_by(order);
         let expected = ids(&select.collect());
@@ -487,7 +487,7 @@ fn iter_reads_one_snapshot() {
 
 #[test]
 fn iter_can_be_left_early_and_stays_at_its_end() {
-    let songs = songs();
+    let (_store, songs) = songs();
     assert_eq!(songs.iter().take(3).map(|song| song.id).collect::<Vec<_>>(), [0, 1, 2]);
     let mut iter = songs.filter(Song::ID.lt(2_u32)).iter();
     assert_eq!((iter.next().map(|song| song.id), iter.next().map(|song| song.id)), (Some(0), Some(1)));
@@ -497,7 +497,7 @@ fn iter_can_be_left_early_and_stays_at_its_end() {
 
 #[test]
 fn a_select_is_iterated_like_a_list() {
-    let songs = songs();
+    let (_store, songs) = songs();
     let mut seen = Vec::new();
     for song in &songs.order_by(Song::ID.desc()).limit(2) {
         seen.push(song.id);
@@ -510,7 +510,7 @@ fn a_select_is_iterated_like_a_list() {
 
 #[test]
 fn first_and_last_are_the_ends_of_all() {
-    let songs = songs();
+    let (_store, songs) = songs();
     assert_eq!((ids(&songs.first(2)), ids(&songs.last(2))), (vec![0, 1], vec![38, 39]));
     assert_eq!((songs.first(0).len(), songs.last(0).len()), (0, 0));
     assert_eq!((ids(&songs.first(100)), ids(&songs.last(100))), (ids(&songs.all()), ids(&songs.all())));

@@ -75,7 +75,7 @@ fn flight(id: u32) -> Flight {
 }
 
 fn flights() -> BucketHandle<Flight> {
-    let (_, flights) = store_of::<Flight>();
+    let (_store, flights) = store_of::<Flight>();
     flights.insert_many((0..ROWS).map(flight)).expect("all are good");
     flights
 }
@@ -751,7 +751,7 @@ fn cost<T>(ask: impl FnOnce() -> T) -> (T, usize, usize) {
 
 /// 10,000 records with the values 0 to 9,999; the odd ones have a `maybe`.
 fn readings() -> BucketHandle<Reading> {
-    let (_, readings) = store_of::<Reading>();
+    let (_store, readings) = store_of::<Reading>();
     let reading = |id: u32| Reading {
         id,
         group: (id % 4) as u8,

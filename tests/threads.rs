@@ -15,6 +15,14 @@ struct User {
     id: u32,
 }
 
+struct Nothing;
+
+impl EventReceiver for Nothing {
+    async fn emit(&self, _: &str, _: serde_json::Value) -> Result<(), ReceiverError> {
+        Ok(())
+    }
+}
+
 /// The names of the store's threads, as the system shortens them.
 fn threads() -> Vec<String> {
     let tasks = std::fs::read_dir("/proc/self/task").expect("Linux").flatten();
@@ -33,10 +41,15 @@ fn no_thread_is_left() {
                 .expect("new");
             let live = count.subscribe(()).expect("running");
             let guard = store.on("**", |_: &Event| ()).expect("good");
+            let bridge = bridge_to_rules(&store, Nothing, BridgeOptions::new()).expect("good");
             users.insert_with_ttl(User { id: 1 }, Duration::from_secs(60)).expect("good");
             let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
             runtime.block_on(store.settle());
-            assert!(threads().len() >= 3, "the live worker, the events, the sweeper: {:?}", threads());
+            assert!(
+                threads().len() >= 4,
+                "the live worker, the events, the sweeper, the bridge: {:?}",
+                threads()
+            );
             if stop {
                 runtime.block_on(store.stop()).expect("in time");
                 // The thread that tells of the end has told, and may be on its last steps.
@@ -48,7 +61,7 @@ fn no_thread_is_left() {
             while !threads().is_empty() {
                 std::thread::yield_now();
             }
-            drop((live, guard));
+            drop((live, guard, bridge));
         }
     });
 }

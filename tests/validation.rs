@@ -50,7 +50,7 @@ struct Number {
 }
 
 fn number(change: impl FnOnce(&mut Number)) -> Vec<Issue> {
-    let (_, numbers) = store_of::<Number>();
+    let (_store, numbers) = store_of::<Number>();
     let mut value = Number { id: 1, whole: 15, real: 1.0, maybe: None, prime: 2, negative: -3 };
     change(&mut value);
     issues_of(numbers.insert(value))
@@ -136,7 +136,7 @@ struct Floats {
 }
 
 fn floats(change: impl FnOnce(&mut Floats)) -> Vec<Issue> {
-    let (_, bucket) = store_of::<Floats>();
+    let (_store, bucket) = store_of::<Floats>();
     let mut value = Floats {
         id: 1,
         many: vec![1.0],
@@ -194,7 +194,7 @@ struct Text {
 }
 
 fn text(change: impl FnOnce(&mut Text)) -> Vec<Issue> {
-    let (_, texts) = store_of::<Text>();
+    let (_store, texts) = store_of::<Text>();
     let mut value = Text {
         id: 1,
         text: "abc".to_owned(),
@@ -315,7 +315,7 @@ struct Formats {
 }
 
 fn formats(change: impl FnOnce(&mut Formats)) -> Vec<Issue> {
-    let (_, formats) = store_of::<Formats>();
+    let (_store, formats) = store_of::<Formats>();
     let mut value = Formats { id: 1, email: None, url: None, date: None, copies: Vec::new() };
     change(&mut value);
     issues_of(formats.insert(value))
@@ -384,7 +384,7 @@ fn in_order(span: &Span) -> Result<(), String> {
 }
 
 fn span(start: u32, end: Option<u32>) -> Vec<Issue> {
-    let (_, spans) = store_of::<Span>();
+    let (_store, spans) = store_of::<Span>();
     issues_of(spans.insert(Span { id: 1, start, end }))
 }
 
@@ -433,7 +433,7 @@ fn computed() -> String {
 
 #[test]
 fn defaults_are_checked_too() {
-    let (_, filled) = store_of::<Filled>();
+    let (_store, filled) = store_of::<Filled>();
     let issues = issues_of(filled.insert(Filled::draft().id(1).at(0_u64)));
     assert_eq!(
         issues,
@@ -459,7 +459,7 @@ fn generated_values_are_checked_too() {
 
 #[test]
 fn a_given_value_stands_in_for_a_generated_one() {
-    let (_, filled) = store_of::<Filled>();
+    let (_store, filled) = store_of::<Filled>();
     let draft = Filled::draft().id(1).text("x").number(2_u64).uuid("no uuid").at(5_u64);
     let expected =
         issue("uuid", IssueCode::Pattern, "must match the pattern -7[0-9a-f]{3}-", Some("\"no uuid\""));
@@ -468,7 +468,7 @@ fn a_given_value_stands_in_for_a_generated_one() {
 
 #[test]
 fn the_rules_apply_to_every_write() {
-    let (_, spans) = store_of::<Span>();
+    let (_store, spans) = store_of::<Span>();
     spans.insert(Span { id: 1, start: 2, end: Some(4) }).expect("good");
     let odd = issue("start", IssueCode::Custom, "must be even", None);
     let bad = Span { id: 1, start: 3, end: None };
@@ -488,7 +488,7 @@ fn the_rules_apply_to_every_write() {
 
 #[test]
 fn emptying_an_option_ends_its_rules() {
-    let (_, numbers) = store_of::<Number>();
+    let (_store, numbers) = store_of::<Number>();
     let one = numbers.insert(Number::draft().maybe(5)).expect("good");
     assert_eq!(numbers.update(&one.id, Number::patch().clear_maybe()).map(|one| one.maybe), Ok(None));
 }
@@ -518,7 +518,7 @@ fn codes_have_one_text_everywhere() {
 
 #[test]
 fn an_issue_is_text_and_json() {
-    let (_, spans) = store_of::<Span>();
+    let (_store, spans) = store_of::<Span>();
     let Err(Error::Validation { bucket, issues }) = spans.insert(Span { id: 1, start: 5, end: Some(4) })
     else {
         panic!("it breaks two rules")
@@ -549,7 +549,7 @@ struct Renamed {
 
 #[test]
 fn paths_are_the_stored_names() {
-    let (_, renamed) = store_of::<Renamed>();
+    let (_store, renamed) = store_of::<Renamed>();
     let issues = issues_of(renamed.insert(Renamed { id: 1, item_count: 6, weight: 1 }));
     assert_eq!(issues, issue("itemCount", IssueCode::Max, "must be at most 5", Some("6")));
     renamed.insert(Renamed { id: 1, item_count: 1, weight: 1 }).expect("good");
@@ -818,7 +818,7 @@ fn time_does_not_go_back_when_the_clock_does() {
 
 #[test]
 fn every_record_has_its_own_default() {
-    let (_, articles) = store_of::<Article>();
+    let (_store, articles) = store_of::<Article>();
     let draft = |page: &str| Article::draft().title("A").web_page(page).author(1_u64).extra(HashMap::new());
     let one = articles.insert(draft("http://a.cz")).expect("good");
     let two = articles.insert(draft("http://b.cz")).expect("good");

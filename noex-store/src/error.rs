@@ -223,8 +223,8 @@ pub enum Error {
         /// The bucket's name.
         bucket: &'static str,
     },
-    /// The store was stopped; it can still be read.
-    #[error("the store is stopped: it can be read, not written")]
+    /// The store was stopped, or the last `Store` of it dropped; it can still be read.
+    #[error("the store is stopped, or its last `Store` was dropped: it can be read, not written")]
     Stopped,
 }
 

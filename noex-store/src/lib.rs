@@ -48,6 +48,8 @@
 //! - [`Query`], [`Subscription`]: pure functions of a snapshot, memoized, and followed as commits touch what they read.
 //! - [`Event`], [`EventStream`], [`Changes`]: what commits did, by topic or typed, in their order; [`Ttl`], [`TestClock`]: records
 //!   that expire, and time that tests set.
+//! - [`bridge_to_rules`], [`EventReceiver`]: events forwarded to a rule engine, one after the other; [`StoreStats`]: what a store
+//!   holds and has done, in numbers.
 //! - [`Reader`]: all that can be asked of a bucket, the same on a handle, in a snapshot and in a transaction.
 //! - [`Field`], [`Filter`], [`Select`]: typed conditions, orders, pages, aggregates; [`Explanation`] says what the planner
 //!   does with them.
@@ -66,6 +68,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod bridge;
 mod bucket;
 mod clock;
 mod engine;
@@ -85,6 +88,7 @@ pub mod __private;
 
 pub mod prelude;
 
+pub use bridge::{Bridge, BridgeOptions, BridgeStats, EventReceiver, ReceiverError};
 pub use bucket::convert::{IntoField, IntoRange};
 pub use bucket::field::{Field, FieldValue, Optional, OrderedValue, Required, SortValue};
 pub use bucket::increments::{Addable, HasValue, Increments, Outcome};
@@ -93,7 +97,7 @@ pub use bucket::{Bucket, BucketRecord, Insertable, Key, Patch};
 pub use clock::{Clock, SystemClock, TestClock};
 pub use engine::{Change, Commit, CommitLog, CommitReader, Hashing, Reason, Version};
 pub use error::{CursorFault, Error, IssueCode, Result, ValidationIssue};
-pub use event::{Changes, Event, EventGuard, EventKind, EventStream, Lagged, PatternFault};
+pub use event::{Changes, Event, EventGuard, EventKind, EventStats, EventStream, Lagged, PatternFault};
 pub use filter::Filter;
 pub use filter::explain::{AccessPath, Explanation, OrderPath};
 pub use filter::group::{GroupBy, Groups, Presence, Summary};
@@ -108,7 +112,9 @@ pub use live::{
 };
 pub use noex_store_derive::Bucket;
 pub use schema::{Constraint, Evict, FieldKind, FieldSchema, Format, Generated, IndexSchema, Schema, Ttl};
+pub use service::{ServiceState, ServiceStats};
 pub use store::{
-    BucketHandle, CommitInfo, Isolation, Reader, Snapshot, Store, StoreBuilder, Transaction,
-    TransactionBucket, TxOptions,
+    BucketHandle, BucketTotals, CommitInfo, CommitStats, Isolation, PersistenceStats, QueryTotals, Reader,
+    Snapshot, Store, StoreBuilder, StoreStats, Totals, Transaction, TransactionBucket, TtlStats, TxOptions,
+    bridge_to_rules,
 };

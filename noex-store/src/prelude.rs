@@ -1,11 +1,14 @@
-//! What programs use: `use noex_store::prelude::*;`. With serde's derives and `Uuid`, since most buckets need them.
+//! What programs use: `use noex_store::prelude::*;`. With serde's derives, `Uuid` and `Duration`, since most programs need them.
+
+pub use std::time::Duration;
 
 pub use serde::{Deserialize, Serialize};
 pub use uuid::Uuid;
 
 pub use crate::{
-    Bucket, BucketHandle, Change, Commit, CommitInfo, CommitLog, Cursor, Error, Event, Explanation, Field,
-    Filter, Insertable, Isolation, Page, Paginated, Patch, Query, QueryCtx, Reader, Reason, Record, Select,
-    Snapshot, Store, StoreBuilder, Subscription, Transaction, TransactionBucket, TxOptions, Update,
-    ValidationIssue, Version,
+    BridgeOptions, Bucket, BucketHandle, Change, Commit, CommitInfo, CommitLog, Cursor, Error, Event,
+    EventReceiver, Explanation, Field, Filter, Insertable, Isolation, Page, Paginated, Patch, Query,
+    QueryCtx, Reader, Reason, ReceiverError, Record, Select, Snapshot, Store, StoreBuilder, StoreStats,
+    Subscription, Transaction, TransactionBucket, TxOptions, Update, ValidationIssue, Version,
+    bridge_to_rules,
 };

@@ -49,6 +49,11 @@ impl<B> Record<B> {
         Self { row: Arc::new(Row { meta, used, value }) }
     }
 
+    /// The bytes of a record, without what its value owns.
+    pub(crate) fn size() -> usize {
+        size_of::<Row<B>>() + 2 * size_of::<usize>()
+    }
+
     /// The metadata of what takes its place.
     pub(crate) fn rewritten(&self, now: u64) -> Meta {
         let meta = self.row.meta;

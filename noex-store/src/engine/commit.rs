@@ -311,6 +311,12 @@ impl CommitLog {
         drop(trimmed);
     }
 
+    /// How many commits it holds, and how many changes those.
+    pub(crate) fn kept(&self) -> (usize, usize) {
+        let log = self.log.lock();
+        (log.commits.len(), log.changes)
+    }
+
     /// The version of the latest commit.
     pub fn latest(&self) -> Version {
         Version(self.log.lock().next.0 - 1)

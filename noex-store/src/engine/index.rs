@@ -60,6 +60,8 @@ pub trait OrderedIndex<B>: Send + Sync {
     fn same(&self, a: &B, b: &B) -> bool;
     /// The number of entries. O(1).
     fn len(&self) -> usize;
+    /// The bytes of an entry.
+    fn entry_size(&self) -> usize;
     /// The ranks of the entries whose first parts equal `prefix`, and whose next part lies in `range`. O(log n).
     fn ranks(&self, prefix: &[KeyPoint<'_>], range: KeyRange<'_>) -> Range<usize>;
     /// Calls `visit` with the rows of a range of ranks, in the order of the keys, ties in the order of insertion.
@@ -142,6 +144,10 @@ impl<B: 'static, P: KeyParts<B>> OrderedIndex<B> for TreeIndex<B, P> {
 
     fn len(&self) -> usize {
         self.tree.len()
+    }
+
+    fn entry_size(&self) -> usize {
+        size_of::<Entry<P::Stored>>()
     }
 
     fn ranks(&self, prefix: &[KeyPoint<'_>], range: KeyRange<'_>) -> Range<usize> {

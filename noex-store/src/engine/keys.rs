@@ -40,6 +40,14 @@ impl<B: Bucket> Default for Keys<B> {
 }
 
 impl<B: Bucket> Keys<B> {
+    /// The bytes of an entry, without its hash.
+    pub(crate) fn entry_size(&self) -> usize {
+        match self {
+            Self::Inline(_) => size_of::<(B::Key, Record<B>)>(),
+            Self::InRecord(_) => size_of::<Record<B>>(),
+        }
+    }
+
     /// The record of a key with this hash, among those that are `own`: what was added later is not this snapshot's.
     /// Expected O(log n) with thirty-two children a node; no allocation.
     #[inline]

@@ -3,12 +3,14 @@
 
 mod alive;
 mod commit;
+mod counts;
 mod gate;
 mod hash;
 mod index;
 mod key;
 mod keys;
 mod leaving;
+mod memory;
 mod numbers;
 mod part;
 mod publish;
@@ -29,6 +31,7 @@ mod writes;
 
 pub(crate) use commit::{AnyChanges, Kind};
 pub use commit::{Change, Commit, CommitLog, CommitReader, Reason, Version};
+pub(crate) use counts::Count;
 pub(crate) use gate::Lease;
 pub(crate) use hash::HashState;
 pub use hash::Hashing;

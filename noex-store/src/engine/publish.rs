@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::alive::Alive;
 use super::commit::Commit;
+use super::counts::Counts;
 use super::gate::{Gate, Lease};
 use super::root::Entry;
 use super::turn::{Place, Queue, Request, Retired, RunOnce, Running};
@@ -39,6 +40,7 @@ pub(crate) struct Engine {
     pub(super) alive: ArcSwap<im::HashMap<usize, Alive>>,
     /// Whether there are any.
     pub(super) has_alive: AtomicBool,
+    counts: Counts,
 }
 
 type Listener = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -60,6 +62,7 @@ impl Engine {
             soonest: AtomicU64::new(NEVER),
             alive: ArcSwap::from_pointee(im::HashMap::new()),
             has_alive: AtomicBool::new(false),
+            counts: Counts::default(),
         }
     }
 
@@ -76,6 +79,10 @@ impl Engine {
 
     pub(crate) fn log(&self) -> &CommitLog {
         &self.log
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {
@@ -250,9 +257,14 @@ impl Engine {
         self.queue.lead();
     }
 
+    /// Refuses all writes from now on, and waits for nothing.
+    pub(crate) fn refuse_writes(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
     /// Refuses all writes from now on.
     pub(crate) fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
+        self.refuse_writes();
         // A write that had begun is done when this returns, unless it is that write's code that stops the store.
         if !Running::in_turn() {
             self.wait_for_turn();

@@ -38,6 +38,8 @@ pub(crate) trait AnyTable: Any + Send + Sync {
     fn identity(&self) -> usize;
     /// When the next record expires.
     fn soonest(&self) -> u64;
+    /// The estimated bytes of the bucket.
+    fn memory(&self) -> usize;
     /// Takes out the records that have expired.
     fn purge(&self, slot: Slot, work: &mut Write) -> Result<usize, Error>;
 }
@@ -57,6 +59,10 @@ impl<B: Bucket> AnyTable for Table<B> {
 
     fn soonest(&self) -> u64 {
         Self::soonest(self)
+    }
+
+    fn memory(&self) -> usize {
+        Self::memory(self)
     }
 
     fn purge(&self, slot: Slot, work: &mut Write) -> Result<usize, Error> {

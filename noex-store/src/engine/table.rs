@@ -130,6 +130,14 @@ impl<B: Bucket> Table<B> {
         &self.rows
     }
 
+    pub(super) fn all_indexes(&self) -> impl Iterator<Item = &dyn OrderedIndex<B>> {
+        self.indexes.iter().map(AsRef::as_ref)
+    }
+
+    pub(super) fn keys_entry_size(&self) -> usize {
+        self.keys.entry_size()
+    }
+
     pub(crate) fn index(&self, number: usize) -> Option<&dyn OrderedIndex<B>> {
         self.indexes.get(number).map(AsRef::as_ref)
     }

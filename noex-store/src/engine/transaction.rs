@@ -103,14 +103,18 @@ impl Engine {
             parts.iter().try_for_each(|part| part.check(old, new)).map_err(Refused::Conflict)
         };
         let checked = self.load_full();
-        super::catch(bucket, || check(&parts, &transaction.base, &checked))?;
         let skips = transaction.tracking.skips(Fault::Turn);
-        let (_, commit) = self.submit(Place { bucket, slots }, lease, move |work| {
-            if !skips {
-                check(&parts, &checked, work.base())?;
-            }
-            parts.iter().try_for_each(|part| part.apply(work)?.map_err(Refused::Conflict))
-        })?;
-        Ok(commit)
+        let done = super::catch(bucket, || check(&parts, &transaction.base, &checked)).and_then(|()| {
+            self.submit(Place { bucket, slots }, lease, move |work| {
+                if !skips {
+                    check(&parts, &checked, work.base())?;
+                }
+                parts.iter().try_for_each(|part| part.apply(work)?.map_err(Refused::Conflict))
+            })
+        });
+        if matches!(done, Err(Refused::Conflict(_))) {
+            self.counts().conflicts.add(1);
+        }
+        done.map(|(_, commit)| commit)
     }
 }

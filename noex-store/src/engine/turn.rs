@@ -30,6 +30,9 @@ pub(super) struct Batch<'e> {
     passed: SmallVec<[Arc<Root>; 1]>,
     /// When the next record expires of the buckets that were changed.
     soonest: u64,
+    /// How many records were taken out because they had expired, and because their bucket was full.
+    expired: usize,
+    evicted: usize,
 }
 
 /// What a write is for: for people, and to be tidied before.
@@ -59,8 +62,7 @@ impl Engine {
         own: impl FnOnce(&mut Batch<'_>) -> T,
     ) -> T {
         let head = self.load_full();
-        let mut batch =
-            Batch { engine: self, head, commits: SmallVec::new(), passed: SmallVec::new(), soonest: NEVER };
+        let mut batch = Batch::new(self, head);
         let value = own(&mut batch);
         let mut made: SmallVec<[Arc<dyn RunOnce>; 4]> = SmallVec::new();
         while made.len() < MAX_BATCH
@@ -83,7 +85,12 @@ impl Engine {
     }
 }
 
-impl Batch<'_> {
+impl<'e> Batch<'e> {
+    fn new(engine: &'e Engine, head: Arc<Root>) -> Self {
+        let (commits, passed) = (SmallVec::new(), SmallVec::new());
+        Self { engine, head, commits, passed, soonest: NEVER, expired: 0, evicted: 0 }
+    }
+
     /// Makes one write, all or nothing. What has expired in its buckets is taken out in a commit before it, so that it is in
     /// nobody's way.
     pub(super) fn run<T, E: From<Error>>(
@@ -120,7 +127,9 @@ impl Batch<'_> {
         let table = self.head.slots.get(slot.0).and_then(|entry| entry.table.clone());
         let Some(table) = table else { return Ok(0) };
         let bucket = table.schema().name;
-        self.make(bucket, now, |work| table.purge(slot, work)).map(|(count, _)| count)
+        let (count, _) = self.make(bucket, now, |work| table.purge(slot, work))?;
+        self.expired += count;
+        Ok(count)
     }
 
     fn make<T, E: From<Error>>(
@@ -139,6 +148,7 @@ impl Batch<'_> {
             Ok((value, None)) => Ok((value, None)),
             Ok((value, Some((root, commit)))) => {
                 self.soonest = self.soonest.min(work.soonest());
+                self.evicted += work.evicted();
                 let commit = Arc::new(commit);
                 self.commits.push(Arc::clone(&commit));
                 self.passed.push(std::mem::replace(&mut self.head, Arc::new(root)));
@@ -153,7 +163,7 @@ impl Batch<'_> {
 
     /// Makes the last root the current one. Returns whether there was any, and what nobody needs any more.
     fn publish(self, turn: &mut Retired) -> (bool, impl Drop + use<>) {
-        let Self { engine, head, commits, passed, soonest } = self;
+        let Self { engine, head, commits, passed, soonest, expired, evicted } = self;
         let mut unused: SmallVec<[Arc<Root>; 2]> = SmallVec::new();
         let any = !commits.is_empty();
         for commit in &commits {
@@ -164,6 +174,8 @@ impl Batch<'_> {
             engine.log().append(commits);
             let old = engine.root.swap(head);
             engine.note_soonest(soonest);
+            engine.counts().expired.add(expired);
+            engine.counts().evicted.add(evicted);
             engine.forget_alive();
             unused.extend(passed.into_iter().skip(1));
             turn.retire(old, &mut unused);

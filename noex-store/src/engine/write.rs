@@ -26,6 +26,8 @@ pub(crate) struct Write {
     slots: Option<im::Vector<Entry>>,
     /// When the next record of a changed bucket expires; known when the write is finished.
     soonest: u64,
+    /// How many records made room; known then, too.
+    evicted: usize,
 }
 
 /// A table in the making, with what was done to it.
@@ -37,10 +39,18 @@ pub(crate) struct Edit<B: Bucket> {
     first_new: RowId,
 }
 
+/// What becomes of a table that was changed.
+struct Finished {
+    table: Arc<dyn AnyTable>,
+    changes: Box<dyn AnyChanges>,
+    /// How many records made room.
+    evicted: usize,
+}
+
 /// An [`Edit`], without its type.
 trait AnyEdit {
     fn as_any(&mut self) -> &mut dyn Any;
-    fn finish(self: Box<Self>) -> Option<(Arc<dyn AnyTable>, Box<dyn AnyChanges>)>;
+    fn finish(self: Box<Self>) -> Option<Finished>;
     /// Leaves nothing behind in what `base` shares with the table.
     fn give_up(&self, base: &Root, slot: Slot);
 }
@@ -50,7 +60,7 @@ impl<B: Bucket> AnyEdit for Edit<B> {
         self
     }
 
-    fn finish(mut self: Box<Self>) -> Option<(Arc<dyn AnyTable>, Box<dyn AnyChanges>)> {
+    fn finish(mut self: Box<Self>) -> Option<Finished> {
         if self.changes.is_empty() {
             return None;
         }
@@ -60,9 +70,10 @@ impl<B: Bucket> AnyEdit for Edit<B> {
                 .filter_map(Change::new)
                 .for_each(|record| self.table.advance_counters(record));
         }
-        self.evict();
+        let evicted = self.evict();
         self.table.keep();
-        Some((Arc::new(self.table), Box::new(BucketChanges(self.changes))))
+        let changes = Box::new(BucketChanges(self.changes));
+        Some(Finished { table: Arc::new(self.table), changes, evicted })
     }
 
     fn give_up(&self, base: &Root, slot: Slot) {
@@ -74,7 +85,7 @@ impl<B: Bucket> AnyEdit for Edit<B> {
 
 impl Write {
     pub(crate) fn new(base: Arc<Root>, now: u64) -> Self {
-        Self { base, now, edits: SmallVec::new(), slots: None, soonest: NEVER }
+        Self { base, now, edits: SmallVec::new(), slots: None, soonest: NEVER, evicted: 0 }
     }
 
     /// The version that the commit comes after.
@@ -90,6 +101,11 @@ impl Write {
     /// When the next record of a changed bucket expires, once the write is finished.
     pub(crate) fn soonest(&self) -> u64 {
         self.soonest
+    }
+
+    /// How many records made room, once the write is finished.
+    pub(crate) fn evicted(&self) -> usize {
+        self.evicted
     }
 
     /// Adds or drops buckets.
@@ -126,9 +142,10 @@ impl Write {
         let mut slots = self.slots.take().unwrap_or_else(|| self.base.slots.clone());
         let mut buckets = SmallVec::new();
         for (slot, edit) in self.edits.drain(..) {
-            if let Some((table, changes)) = edit.finish()
+            if let Some(Finished { table, changes, evicted }) = edit.finish()
                 && let Some(entry) = slots.get_mut(slot.0)
             {
+                self.evicted += evicted;
                 self.soonest = self.soonest.min(table.soonest());
                 entry.table = Some(table);
                 buckets.push(changes);
@@ -252,13 +269,12 @@ impl<B: Bucket> Edit<B> {
         Ok(())
     }
 
-    /// Takes records out of a bucket that holds more than it may. O(evicted × log n + changes).
-    fn evict(&mut self) {
-        let Some(excess) = B::schema().max_size.and_then(|max| self.table.len().checked_sub(max)) else {
-            return;
-        };
+    /// Takes records out of a bucket that holds more than it may, and tells how many. O(evicted × log n + changes).
+    fn evict(&mut self) -> usize {
+        let max = B::schema().max_size.unwrap_or(usize::MAX);
+        let excess = self.table.len().saturating_sub(max);
         if excess == 0 {
-            return;
+            return 0;
         }
         let leaving = match B::schema().evict {
             Evict::Lru => self.table.unused(excess, self.first_new),
@@ -282,5 +298,6 @@ impl<B: Bucket> Edit<B> {
         });
         let rest = leaving.into_iter().filter(|record| !told.contains(&record.meta().row));
         self.changes.extend(rest.map(|record| Change::Deleted { record, reason: Reason::Evicted }));
+        excess
     }
 }

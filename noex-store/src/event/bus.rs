@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::time::{Duration, Instant};
 
 use super::event::{Event, EventKind};
+use super::flow::{EventStats, Flow};
 use super::pattern::{Pattern, Patterns};
 use crate::engine::{Commit, CommitReader, Engine, Version};
 use crate::error::Error;
@@ -36,7 +37,10 @@ pub(crate) struct Bus {
     sleeping: AtomicBool,
     /// Handlers that are to be called, or are being called.
     pub(super) busy: AtomicUsize,
+    /// Bridges that have something to send.
+    sending: AtomicUsize,
     pub(super) settled: Settled,
+    flow: Arc<Flow>,
 }
 
 type Numbered = (u64, Arc<dyn Sink>);
@@ -73,8 +77,8 @@ thread_local! {
     static IN_HANDLER: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Marks that this thread runs a handler, which cannot wait for itself.
-pub(super) fn in_handler<T>(run: impl FnOnce() -> T) -> T {
+/// Marks that this thread runs a handler or a receiver, which cannot wait for itself.
+pub(crate) fn in_handler<T>(run: impl FnOnce() -> T) -> T {
     let before = IN_HANDLER.replace(true);
     let value = run();
     IN_HANDLER.set(before);
@@ -82,13 +86,13 @@ pub(super) fn in_handler<T>(run: impl FnOnce() -> T) -> T {
 }
 
 /// What a subscriber asked for.
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     Pattern(Pattern),
     Bucket(&'static str),
 }
 
 /// Takes its sink off the bus when it is dropped.
-pub(super) struct Registration {
+pub(crate) struct Registration {
     bus: Arc<Bus>,
     wanted: Wanted,
     id: u64,
@@ -111,7 +115,9 @@ impl Bus {
             wanted: AtomicBool::new(false),
             sleeping: AtomicBool::new(false),
             busy: AtomicUsize::new(0),
+            sending: AtomicUsize::new(0),
             settled: Settled::default(),
+            flow: Arc::default(),
         });
         let weak = Arc::downgrade(&bus);
         engine.listen(move || {
@@ -120,6 +126,34 @@ impl Bus {
             bus.is_some()
         });
         bus
+    }
+
+    /// A bridge has something to send: whoever settles the store waits for it.
+    pub(crate) fn enter(&self) {
+        self.sending.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn leave(&self) {
+        self.sending.fetch_sub(1, Ordering::SeqCst);
+        self.settled.wake();
+    }
+
+    pub(crate) fn flow(&self) -> &Arc<Flow> {
+        &self.flow
+    }
+
+    pub(crate) fn stats(&self) -> EventStats {
+        let latest = self.engine.load().version.get();
+        let state = self.state.lock();
+        let behind = if state.subscribers == 0 { 0 } else { latest.saturating_sub(state.done.get()) };
+        EventStats {
+            subscribers: state.subscribers,
+            behind,
+            told: self.flow.told.get(),
+            missed: self.flow.missed.get(),
+            waiting: self.flow.waiting(),
+            panics: self.flow.panics.get(),
+        }
     }
 
     pub(super) fn pool(&self) -> &Arc<Pool> {
@@ -138,7 +172,7 @@ impl Bus {
 
     /// Adds a subscriber for what is committed from now on; or for what was committed after a version, as long as the log
     /// has it. `make` is told after which commit its queue begins, and may be handed commits at once.
-    pub(super) fn add<S: Sink + 'static>(
+    pub(crate) fn add<S: Sink + 'static>(
         self: &Arc<Self>,
         wanted: Wanted,
         since: Option<Version>,
@@ -306,7 +340,7 @@ impl Bus {
         self.settled.wake();
     }
 
-    /// Waits until every commit so far has been handed out, and every handler has been called.
+    /// Waits until every commit so far has been handed out, every handler called, and every bridge's receiver.
     pub(crate) async fn settle(&self) {
         let version = self.engine.load().version;
         let in_handler = IN_HANDLER.get();
@@ -317,7 +351,10 @@ impl Bus {
         self.settled.until(done).await;
         if !in_handler {
             // After a stop that ran out of time a handler may never come to its end.
-            let idle = || self.busy.load(Ordering::SeqCst) == 0 || self.state.lock().stopped;
+            let idle = || {
+                let busy = self.busy.load(Ordering::SeqCst) + self.sending.load(Ordering::SeqCst);
+                busy == 0 || self.state.lock().stopped
+            };
             self.settled.until(idle).await;
         }
     }

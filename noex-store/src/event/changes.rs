@@ -58,7 +58,8 @@ impl<B: Bucket> Changes<B> {
     /// The changes after a commit; from now on, if none is given.
     pub(crate) fn new(bus: &Arc<Bus>, since: Option<Version>) -> Result<Self, Error> {
         let make = |after| {
-            Arc::new(Commits { queue: Queue::new(after, CAPACITY), bucket: std::marker::PhantomData })
+            let queue = Queue::new(after, CAPACITY, bus.flow());
+            Arc::new(Commits { queue, bucket: std::marker::PhantomData })
         };
         let (sink, registration) = bus.add(Wanted::Bucket(B::NAME), since, make)?;
         Ok(Self::of(sink, Some(registration)))
@@ -66,7 +67,7 @@ impl<B: Bucket> Changes<B> {
 
     /// A stream that has ended: that of a store which is stopped.
     pub(crate) fn ended() -> Self {
-        let queue = Queue::new(Version(0), 1);
+        let queue = Queue::new(Version(0), 1, &Arc::default());
         queue.close();
         Self::of(Arc::new(Commits { queue, bucket: std::marker::PhantomData }), None)
     }

@@ -41,7 +41,7 @@ impl Handler {
             Arc::new(Self {
                 bus: Arc::clone(bus),
                 pattern: pattern.to_owned(),
-                queue: Queue::new(after, CAPACITY),
+                queue: Queue::new(after, CAPACITY, bus.flow()),
                 call: Mutex::new(Box::new(call)),
                 scheduled: AtomicBool::new(false),
                 closed: AtomicBool::new(false),
@@ -62,6 +62,7 @@ impl Handler {
         let mut call = self.call.lock();
         // A panic is the handler's own; it is called with the next event all the same.
         if in_handler(|| catch_unwind(AssertUnwindSafe(|| call(event)))).is_err() {
+            self.bus.flow().panics.add(1);
             tracing::error!(pattern = self.pattern, topic = event.topic(), "an event handler panicked");
         }
     }

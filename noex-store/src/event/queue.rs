@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use super::flow::Flow;
 use crate::engine::Version;
 use crate::sync::Mutex;
 
@@ -22,6 +24,7 @@ pub struct Lagged(
 pub(crate) struct Queue<T> {
     state: Mutex<State<T>>,
     capacity: usize,
+    flow: Arc<Flow>,
 }
 
 struct State<T> {
@@ -36,11 +39,11 @@ struct State<T> {
 }
 
 impl<T> Queue<T> {
-    /// A queue for what comes after a commit.
-    pub(crate) fn new(after: Version, capacity: usize) -> Self {
+    /// A queue for what comes after a commit. What goes through it is counted in `flow`.
+    pub(crate) fn new(after: Version, capacity: usize, flow: &Arc<Flow>) -> Self {
         let state =
             State { items: VecDeque::new(), weight: 0, missed: 0, last: after, waker: None, closed: false };
-        Self { state: Mutex::new(state), capacity: capacity.max(1) }
+        Self { state: Mutex::new(state), capacity: capacity.max(1), flow: Arc::clone(flow) }
     }
 
     /// Adds what a commit brings, each with its weight, unless that has been done before. What is too much for the queue goes,
@@ -57,6 +60,7 @@ impl<T> Queue<T> {
             state.items.push_back((item, weight));
         }
         let any = state.weight > before;
+        self.flow.enter(state.weight - before);
         // What was added last stays, however much it is.
         while state.weight > self.capacity
             && state.items.len() > 1
@@ -64,6 +68,8 @@ impl<T> Queue<T> {
         {
             state.weight -= weight;
             state.missed += weight as u64;
+            self.flow.missed.add(weight);
+            self.flow.leave(weight);
         }
         let waker = if any { state.waker.take() } else { None };
         drop(state);
@@ -73,6 +79,7 @@ impl<T> Queue<T> {
 
     /// Notes that something was lost on the way here.
     pub(crate) fn miss(&self, missed: u64) {
+        self.flow.missed.add(missed as usize);
         let mut state = self.state.lock();
         state.missed += missed;
         let waker = state.waker.take();
@@ -83,12 +90,12 @@ impl<T> Queue<T> {
     /// The next item, or how many were missed before it; `None` if there is nothing.
     pub(crate) fn pop(&self) -> Option<Result<T, Lagged>> {
         let mut state = self.state.lock();
-        state.next()
+        self.next(&mut state)
     }
 
     pub(crate) fn poll(&self, context: &Context<'_>) -> Poll<Option<Result<T, Lagged>>> {
         let mut state = self.state.lock();
-        if let Some(item) = state.next() {
+        if let Some(item) = self.next(&mut state) {
             return Poll::Ready(Some(item));
         }
         if state.closed {
@@ -96,6 +103,16 @@ impl<T> Queue<T> {
         }
         state.waker = Some(context.waker().clone());
         Poll::Pending
+    }
+
+    fn next(&self, state: &mut State<T>) -> Option<Result<T, Lagged>> {
+        if state.missed > 0 {
+            return Some(Err(Lagged(std::mem::take(&mut state.missed))));
+        }
+        let (item, weight) = state.items.pop_front()?;
+        state.weight -= weight;
+        self.flow.leave(weight);
+        Some(Ok(item))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -112,14 +129,9 @@ impl<T> Queue<T> {
     }
 }
 
-impl<T> State<T> {
-    fn next(&mut self) -> Option<Result<T, Lagged>> {
-        if self.missed > 0 {
-            return Some(Err(Lagged(std::mem::take(&mut self.missed))));
-        }
-        let (item, weight) = self.items.pop_front()?;
-        self.weight -= weight;
-        Some(Ok(item))
+impl<T> Drop for Queue<T> {
+    fn drop(&mut self) {
+        self.flow.leave(self.state.lock().weight);
     }
 }
 
@@ -139,7 +151,8 @@ mod tests {
 
     #[test]
     fn the_oldest_go_first_and_are_counted() {
-        let queue = Queue::new(Version(0), 3);
+        let flow = Arc::new(Flow::default());
+        let queue = Queue::new(Version(0), 3, &flow);
         for version in 1..=5 {
             queue.push(Version(version), [(version as u32, 1)]);
         }
@@ -150,11 +163,16 @@ mod tests {
         assert_eq!(all(&queue), [Err(1), Ok(8)]);
         queue.miss(4);
         assert_eq!(all(&queue), [Err(4)]);
+        assert_eq!((flow.told.get(), flow.missed.get(), flow.waiting()), (18, 7, 0));
+        queue.push(Version(8), [(9, 2)]);
+        assert_eq!(flow.waiting(), 2);
+        drop(queue);
+        assert_eq!(flow.waiting(), 0);
     }
 
     #[test]
     fn a_commit_is_taken_once_and_only_after_the_beginning() {
-        let queue = Queue::new(Version(3), 10);
+        let queue = Queue::new(Version(3), 10, &Arc::default());
         assert!(!queue.push(Version(3), [(3, 1)]));
         assert!(queue.push(Version(4), [(4, 1)]));
         assert!(!queue.push(Version(4), [(4, 1)]));
@@ -163,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_closed_queue_gives_what_it_has() {
-        let queue = Queue::new(Version(0), 10);
+        let queue = Queue::new(Version(0), 10, &Arc::default());
         queue.push(Version(1), [(1, 1)]);
         queue.close();
         assert!(!queue.push(Version(2), [(2, 1)]));

@@ -45,7 +45,7 @@ impl Sink for Events {
 
 impl EventStream {
     pub(crate) fn new(bus: &Arc<Bus>, pattern: &str, since: Option<Version>) -> Result<Self, Error> {
-        let make = |after| Arc::new(Events { queue: Queue::new(after, CAPACITY) });
+        let make = |after| Arc::new(Events { queue: Queue::new(after, CAPACITY, bus.flow()) });
         let (sink, registration) = bus.add(Wanted::Pattern(pattern.parse()?), since, make)?;
         Ok(Self { sink, _registration: registration })
     }

@@ -100,6 +100,10 @@ impl Sweeper {
         self.interval.is_zero()
     }
 
+    pub(crate) fn interval(&self) -> Duration {
+        self.interval
+    }
+
     pub(crate) fn stop(&self) {
         *self.stopped.lock() = true;
         self.news.notify_all();

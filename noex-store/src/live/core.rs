@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use super::context::Run;
+use super::definition::QueryStats;
 use super::memo::AnyMemo;
+use super::totals::Totals;
 use crate::engine::{AnyPart, AnyReadIndex, Engine, Root, Running, Slot, Touch, Tracking, Version};
 use crate::error::Error;
 use crate::service::{Service, Settled};
@@ -63,6 +65,7 @@ pub(crate) struct Live {
     nodes: AtomicU64,
     pub(super) jobs: Jobs,
     pub(super) service: Arc<Service>,
+    pub(super) queries: Totals,
     /// What tests put in, to see that they notice.
     #[cfg(test)]
     fault: Mutex<Option<crate::engine::Fault>>,
@@ -75,6 +78,13 @@ pub(crate) struct LiveHandle(pub(super) Arc<Live>);
 impl LiveHandle {
     pub(crate) fn new(engine: Arc<Engine>, service: Arc<Service>) -> Arc<Self> {
         Arc::new(Self(Live::new(engine, service)))
+    }
+
+    /// What all queries have done so far, and how many wait to be run.
+    pub(crate) fn stats(&self) -> (QueryStats, usize) {
+        let sum = self.0.queries.sum();
+        let queue = self.0.jobs.queue.lock();
+        (sum, queue.waiting.len() + usize::from(queue.running.is_some()))
     }
 
     /// Ends the worker and all subscriptions; what is pending can still be read.
@@ -158,6 +168,7 @@ impl Live {
             nodes: AtomicU64::new(1),
             jobs: Jobs::default(),
             service,
+            queries: Totals::default(),
             #[cfg(test)]
             fault: Mutex::new(None),
         })

@@ -1,11 +1,11 @@
 //! Queries by name, and their memos.
 
 use std::any::{Any, type_name};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Debug};
 use std::hash::Hash;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
@@ -44,7 +44,7 @@ pub(super) struct Definition<P, T> {
 }
 
 /// What a query has done so far, by [`Query::stats`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct QueryStats {
     /// How often its function was run.
@@ -57,6 +57,21 @@ pub struct QueryStats {
     pub memos: usize,
     /// How many subscriptions there are.
     pub subscriptions: usize,
+}
+
+impl QueryStats {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.hits += other.hits;
+        self.cut_offs += other.cut_offs;
+        self.memos += other.memos;
+        self.subscriptions += other.subscriptions;
+    }
+}
+
+/// A query, without its types.
+pub(super) trait AnyDefinition: Send + Sync {
+    fn stats(&self) -> QueryStats;
 }
 
 /// Counters; the one of hits is spread out, so that threads do not take it from each other.
@@ -85,6 +100,16 @@ impl Counts {
             stripe.get()
         });
         self.hits[stripe % self.hits.len()].0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What was counted.
+    fn stats(&self) -> QueryStats {
+        QueryStats {
+            runs: self.runs.load(Ordering::Relaxed),
+            hits: self.hits.iter().map(|stripe| stripe.0.load(Ordering::Relaxed)).sum(),
+            cut_offs: self.cut_offs.load(Ordering::Relaxed),
+            ..QueryStats::default()
+        }
     }
 
     pub(super) fn run(&self) {
@@ -178,7 +203,9 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> Query<P, T> {
             growing: Mutex::new(()),
             counts: Counts::default(),
         };
-        Self { definition: Arc::new(definition) }
+        let definition = Arc::new(definition);
+        live.0.queries.add(Arc::downgrade(&definition) as Weak<dyn AnyDefinition>);
+        Self { definition }
     }
 
     pub(super) fn definition(&self) -> &Arc<Definition<P, T>> {
@@ -230,16 +257,19 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> Query<P, T> {
         Ok(ChangeGuard::start(self.subscribe(params)?, call))
     }
 
-    /// What the query has done so far.
+    /// What the query has done so far. O(answers that are kept).
     pub fn stats(&self) -> QueryStats {
-        let counts = &self.definition.counts;
-        let memos = self.definition.memos.load();
+        self.definition.stats()
+    }
+}
+
+impl<P: Params, T: PartialEq + Send + Sync + 'static> AnyDefinition for Definition<P, T> {
+    fn stats(&self) -> QueryStats {
+        let memos = self.memos.load();
         QueryStats {
-            runs: counts.runs.load(Ordering::Relaxed),
-            hits: counts.hits.iter().map(|stripe| stripe.0.load(Ordering::Relaxed)).sum(),
-            cut_offs: counts.cut_offs.load(Ordering::Relaxed),
             memos: memos.len(),
             subscriptions: memos.values().map(|memo| memo.tidy()).sum(),
+            ..self.counts.stats()
         }
     }
 }
@@ -258,6 +288,7 @@ pub(crate) struct Queries {
 
 struct Named {
     query: Box<dyn Any + Send + Sync>,
+    definition: Weak<dyn AnyDefinition>,
     types: &'static str,
 }
 
@@ -274,7 +305,9 @@ impl Queries {
             return Err(Error::QueryAlreadyDefined { query: name.to_string() });
         }
         let query = Query::new(live, Arc::clone(&name), call);
-        by_name.insert(name, Named { query: Box::new(query.clone()), types: type_name::<Query<P, T>>() });
+        let definition = Arc::downgrade(query.definition()) as Weak<dyn AnyDefinition>;
+        let types = type_name::<Query<P, T>>();
+        by_name.insert(name, Named { query: Box::new(query.clone()), definition, types });
         Ok(query)
     }
 
@@ -298,6 +331,18 @@ impl Queries {
         }
     }
 
+    /// What each query has done so far. O(answers that are kept).
+    pub(crate) fn stats(&self) -> BTreeMap<String, QueryStats> {
+        let all: Vec<_> = {
+            let by_name = self.by_name.lock();
+            by_name.iter().map(|(name, named)| (name.to_string(), named.definition.clone())).collect()
+        };
+        // Without the lock: whoever is the last to let go of a query drops the user's closure.
+        let stats =
+            |(name, definition): (_, Weak<dyn AnyDefinition>)| Some((name, definition.upgrade()?.stats()));
+        all.into_iter().filter_map(stats).collect()
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self.by_name.lock().keys().map(ToString::to_string).collect();
         names.sort();
@@ -313,6 +358,7 @@ impl<P, T> Definition<P, T> {
 
 impl<P, T> Drop for Definition<P, T> {
     fn drop(&mut self) {
+        self.live.0.queries.end(&self.counts.stats());
         for memo in self.memos.load().values() {
             self.live.0.unregister(memo.node_id());
         }

@@ -10,6 +10,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 mod together;
+mod totals;
 mod worker;
 
 pub use context::QueryCtx;

@@ -5,8 +5,8 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Poll, Waker};
+use std::thread;
 
 use futures_core::Stream;
 
@@ -14,6 +14,7 @@ use super::core::Cause;
 use super::memo::Answer;
 use crate::engine::Version;
 use crate::error::Error;
+use crate::service::Parker;
 use crate::sync::Mutex;
 
 /// A new answer of a query.
@@ -205,14 +206,6 @@ pub struct ChangeGuard {
     close: Box<dyn Fn() + Send + Sync>,
 }
 
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
 impl ChangeGuard {
     pub(super) fn start<T: Send + Sync + 'static>(
         subscription: Subscription<T>,
@@ -221,18 +214,18 @@ impl ChangeGuard {
         let slot = Arc::clone(&subscription.slot);
         let work = move || {
             let subscription = subscription;
-            let waker = Waker::from(Arc::new(Unpark(thread::current())));
+            let parker = Arc::new(Parker::default());
             loop {
-                match subscription.slot.poll(&Context::from_waker(&waker)) {
-                    Poll::Ready(None) => return,
+                let next = poll_fn(|context| subscription.slot.poll(context));
+                match parker.block_on(next, None, || false).flatten() {
+                    None => return,
                     // A call that panics is the caller's; the next change calls it again.
-                    Poll::Ready(Some(Ok(update))) => {
+                    Some(Ok(update)) => {
                         if catch_unwind(AssertUnwindSafe(|| call(&update.value))).is_err() {
                             tracing::error!("a callback of `on_change` panicked");
                         }
                     }
-                    Poll::Ready(Some(Err(_))) => {}
-                    Poll::Pending => thread::park(),
+                    Some(Err(_)) => {}
                 }
             }
         };

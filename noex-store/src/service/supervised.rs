@@ -11,6 +11,8 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use crate::engine::panic_message;
 use crate::error::Error;
 use crate::sync::{AtomicU64, Condvar, Mutex};
@@ -36,18 +38,36 @@ pub(crate) struct Service {
     name: &'static str,
     intensity: Intensity,
     restarts: AtomicU64,
-    state: Mutex<State>,
+    state: Mutex<ServiceState>,
     ended: Condvar,
     #[cfg(test)]
     kill: crate::sync::AtomicBool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Nobody needs it yet.
-    New,
+/// How a service is, by [`Store::stats`](crate::Store::stats).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ServiceStats {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub state: ServiceState,
+    /// How often it has panicked, and was started again.
+    pub restarts: u64,
+}
+
+/// What a service does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ServiceState {
+    /// Nobody has needed it yet.
+    Idle,
+    /// It runs.
     Running,
+    /// It has come to its end.
     Ended,
+    /// It has panicked too often, and was given up.
     Degraded,
 }
 
@@ -57,7 +77,7 @@ impl Service {
             name,
             intensity,
             restarts: AtomicU64::new(0),
-            state: Mutex::new(State::New),
+            state: Mutex::new(ServiceState::Idle),
             ended: Condvar::new(),
             #[cfg(test)]
             kill: crate::sync::AtomicBool::new(false),
@@ -68,17 +88,17 @@ impl Service {
         self.name
     }
 
-    #[cfg(test)]
-    pub(crate) fn restarts(&self) -> u64 {
-        self.restarts.load(Ordering::Relaxed)
+    pub(crate) fn stats(&self) -> ServiceStats {
+        let restarts = self.restarts.load(Ordering::Relaxed);
+        ServiceStats { name: self.name, state: *self.state.lock(), restarts }
     }
 
     pub(crate) fn is_running(&self) -> bool {
-        *self.state.lock() == State::Running
+        *self.state.lock() == ServiceState::Running
     }
 
     pub(crate) fn is_degraded(&self) -> bool {
-        *self.state.lock() == State::Degraded
+        *self.state.lock() == ServiceState::Degraded
     }
 
     /// # Errors
@@ -96,18 +116,18 @@ impl Service {
     ) {
         {
             let mut state = self.state.lock();
-            if *state != State::New {
+            if *state != ServiceState::Idle {
                 return;
             }
-            *state = State::Running;
+            *state = ServiceState::Running;
         }
         let service = Arc::clone(self);
         let name = format!("noex-store {}", self.name);
         let supervise = move || {
             let end = service.supervise(&run);
-            if end == State::Degraded {
+            if end == ServiceState::Degraded {
                 // First: whoever finds the doors closed must hear why.
-                *service.state.lock() = State::Degraded;
+                *service.state.lock() = ServiceState::Degraded;
                 give_up();
             }
             // What it holds goes before it is said to be over.
@@ -116,14 +136,14 @@ impl Service {
         };
         if let Err(error) = thread::Builder::new().name(name).spawn(supervise) {
             tracing::error!(service = self.name, %error, "a service could not be started");
-            self.end(State::Degraded);
+            self.end(ServiceState::Degraded);
         }
     }
 
-    fn supervise(&self, run: &impl Fn()) -> State {
+    fn supervise(&self, run: &impl Fn()) -> ServiceState {
         let mut panics: VecDeque<Instant> = VecDeque::new();
         loop {
-            let Err(panic) = catch_unwind(AssertUnwindSafe(run)) else { return State::Ended };
+            let Err(panic) = catch_unwind(AssertUnwindSafe(run)) else { return ServiceState::Ended };
             let message = panic_message(panic.as_ref());
             let now = Instant::now();
             panics.push_back(now);
@@ -136,7 +156,7 @@ impl Service {
                     message,
                     "a service panicked too often and is given up; the store is degraded"
                 );
-                return State::Degraded;
+                return ServiceState::Degraded;
             }
             tracing::error!(service = self.name, message, "a service panicked, and is started again");
             self.restarts.fetch_add(1, Ordering::Relaxed);
@@ -145,7 +165,7 @@ impl Service {
         }
     }
 
-    fn end(&self, state: State) {
+    fn end(&self, state: ServiceState) {
         *self.state.lock() = state;
         self.ended.notify_all();
     }
@@ -153,15 +173,15 @@ impl Service {
     /// Waits until the service has ended; `false` if it has not at the deadline.
     pub(crate) fn wait(&self, deadline: Instant) -> bool {
         let mut state = self.state.lock();
-        while *state == State::Running {
+        while *state == ServiceState::Running {
             if Instant::now() >= deadline {
                 return false;
             }
             self.ended.wait_until(&mut state, deadline);
         }
-        if *state == State::New {
+        if *state == ServiceState::Idle {
             // Nobody starts it any more.
-            *state = State::Ended;
+            *state = ServiceState::Ended;
         }
         true
     }
@@ -231,7 +251,7 @@ mod tests {
             || panic!("not that often"),
         );
         assert!(service.wait(soon()));
-        assert_eq!((done.load(Ordering::SeqCst), service.restarts()), (10, 4));
+        assert_eq!((done.load(Ordering::SeqCst), service.stats().restarts), (10, 4));
         assert!(service.check().is_ok());
     }
 
@@ -242,7 +262,7 @@ mod tests {
         let own = Arc::clone(&told);
         service.start(|| panic!("always"), move || own.store(true, Ordering::SeqCst));
         assert!(service.wait(soon()));
-        assert_eq!(service.restarts(), 2);
+        assert_eq!(service.stats().restarts, 2);
         assert!(told.load(Ordering::SeqCst));
         assert_eq!(service.check(), Err(Error::Degraded { service: "test" }));
     }

@@ -1,19 +1,25 @@
 //! The face over the engine: the store, its builder, handles to buckets, and snapshots.
 
+mod bridging;
 mod builder;
 mod handle;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod reader;
 mod running;
 mod snapshot;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod transaction;
 mod write;
 
+pub use bridging::bridge_to_rules;
 pub use builder::StoreBuilder;
 pub use handle::BucketHandle;
 pub use reader::{Reader, by_compound, by_index, by_unique};
 pub use snapshot::Snapshot;
+pub use stats::{BucketTotals, CommitStats, PersistenceStats, QueryTotals, StoreStats, Totals, TtlStats};
 pub use transaction::{CommitInfo, Isolation, Transaction, TransactionBucket, TxOptions};
 
 use std::fmt;
@@ -71,11 +77,6 @@ impl Store {
     #[cfg(test)]
     pub(crate) fn kill_a_service(&self, number: usize) {
         self.services.kill(number);
-    }
-
-    #[cfg(test)]
-    pub(crate) fn restarts(&self) -> Vec<u64> {
-        self.services.restarts()
     }
 
     #[cfg(test)]
@@ -425,7 +426,7 @@ impl Store {
     }
 
     /// Waits until all that follows from the commits made before this call is done: what is due has expired (unless that is done
-    /// by hand), every subscription has been told, and every event handler has been called.
+    /// by hand), every subscription has been told, every event handler has been called, and every bridge's receiver.
     pub async fn settle(&self) {
         self.services.settle(&self.engine).await;
     }
@@ -453,7 +454,7 @@ impl Store {
 
     /// Stops the store: every later write and subscription fails with [`Error::Stopped`]; reads go on. Subscriptions and streams end
     /// with what the last commit brought, handlers are called with it, and the threads of the store end. Calling it again does
-    /// nothing. Dropping the last `Store` ends all of these too, and waits for nothing; handles that are left can still write.
+    /// nothing. Dropping the last `Store` does all of this too, and waits for nothing; handles that are left can still read.
     ///
     /// # Errors
     /// [`Error::StopTimedOut`] if handlers or services were not done within the [time](StoreBuilder::stop_timeout): the store is

@@ -1,15 +1,16 @@
 //! What runs beside a store, and how it comes to its end.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::bridge::{Bridge, BridgeOptions, BridgeProgress, BridgeStats, EventReceiver};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::event::Bus;
 use crate::lifecycle::Sweeper;
 use crate::live::{LiveHandle, Queries};
-use crate::service::{Intensity, Pool, Services, Settled};
+use crate::service::{Intensity, Pool, ServiceStats, Services, Settled};
 use crate::sync::Mutex;
 
 /// How the services of a store are to run.
@@ -35,7 +36,9 @@ pub(super) struct Running {
     pub(super) live: Arc<LiveHandle>,
     pub(super) queries: Queries,
     pub(super) bus: Arc<Bus>,
-    sweeper: Arc<Sweeper>,
+    pub(super) sweeper: Arc<Sweeper>,
+    engine: Arc<Engine>,
+    bridges: Mutex<Vec<Weak<dyn BridgeProgress>>>,
     pool: Arc<Pool>,
     services: Arc<Services>,
     stop_timeout: Duration,
@@ -53,6 +56,8 @@ impl Running {
             queries: Queries::default(),
             bus: Bus::new(engine, services.add("events"), &pool),
             sweeper: Sweeper::new(engine, services.add("ttl sweeper"), options.ttl_check_interval),
+            engine: Arc::clone(engine),
+            bridges: Mutex::new(Vec::new()),
             pool,
             services,
             stop_timeout: options.stop_timeout,
@@ -67,9 +72,29 @@ impl Running {
         services[number % services.len()].kill();
     }
 
-    #[cfg(test)]
-    pub(super) fn restarts(&self) -> Vec<u64> {
-        self.services.all().iter().map(|service| service.restarts()).collect()
+    pub(super) fn service_stats(&self) -> Vec<ServiceStats> {
+        self.services.all().iter().map(|service| service.stats()).collect()
+    }
+
+    pub(super) fn bridge<R: EventReceiver>(
+        &self,
+        receiver: R,
+        options: BridgeOptions,
+    ) -> Result<Bridge, Error> {
+        let bridge = Bridge::start(&self.bus, &self.services, receiver, options)?;
+        let mut bridges = self.bridges.lock();
+        bridges.retain(|bridge| bridge.strong_count() > 0);
+        bridges.push(Arc::downgrade(bridge.progress()));
+        drop(bridges);
+        Ok(bridge)
+    }
+
+    fn live_bridges(&self) -> Vec<Arc<dyn BridgeProgress>> {
+        self.bridges.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    pub(super) fn bridge_stats(&self) -> Vec<BridgeStats> {
+        self.live_bridges().iter().map(|bridge| bridge.stats()).collect()
     }
 
     pub(super) async fn settle(&self, engine: &Engine) {
@@ -127,6 +152,9 @@ impl Running {
                 late.push(service.name());
             }
         }
+        if !late.is_empty() {
+            self.live_bridges().iter().for_each(|bridge| bridge.abandon());
+        }
         let called = self.bus.wait_for_handlers(deadline);
         self.pool.stop();
         if !called || !self.pool.wait(deadline) {
@@ -145,7 +173,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Handles that are left still read and write; nobody follows what they do.
+        // Handles that are left can still read: nobody would follow what they write.
+        self.engine.refuse_writes();
         self.end_now();
     }
 }

@@ -5,12 +5,13 @@ use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::engine::tests::Random;
 use crate::live::QueryCtx;
 use crate::store::{BucketHandle, Store};
 use crate::sync::Mutex;
-use crate::{Change, Event, Ttl};
+use crate::{BridgeOptions, Change, Event, EventReceiver, ReceiverError, Ttl, bridge_to_rules};
 
 #[derive(noex_store_derive::Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[bucket(name = "items", crate = crate)]
@@ -30,6 +31,17 @@ fn store(restarts: u32) -> (Store, BucketHandle<Item>) {
     (store, items)
 }
 
+/// Notes the keys that it is sent.
+#[derive(Default)]
+struct Sent(Mutex<Vec<u64>>);
+
+impl EventReceiver for Sent {
+    async fn emit(&self, _: &str, data: Value) -> Result<(), ReceiverError> {
+        self.0.lock().push(data["key"].as_u64().ok_or("no key")?);
+        Ok(())
+    }
+}
+
 fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
 }
@@ -45,6 +57,9 @@ fn killed_services_lose_no_commit() {
                 own.lock().push(event.record::<Item>().map_or(0, |item| item.id));
             })
             .expect("a good pattern");
+        let sent = Arc::new(Sent::default());
+        let options = BridgeOptions::new().pattern("bucket.items.inserted");
+        let bridge = bridge_to_rules(&store, Arc::clone(&sent), options).expect("good options");
         let mut changes = items.changes();
         let count = store
             .define_query("count", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<Item>()?.count()))
@@ -56,7 +71,7 @@ fn killed_services_lose_no_commit() {
             let ttl = if id % 3 == 0 { Ttl::For(Duration::from_millis(1 + id % 9)) } else { Ttl::Never };
             items.insert_with_ttl(Item { id }, ttl).expect("new");
             if random.below(4) == 0 {
-                store.kill_a_service(random.below(3));
+                store.kill_a_service(random.below(4));
             }
             if random.below(16) == 0 {
                 thread::sleep(Duration::from_millis(1));
@@ -65,6 +80,8 @@ fn killed_services_lose_no_commit() {
         thread::sleep(Duration::from_millis(12));
         wait(store.settle());
         assert_eq!(*told.lock(), (0..600).collect::<Vec<_>>(), "seed {seed}");
+        assert_eq!(*sent.0.lock(), (0..600).collect::<Vec<_>>(), "seed {seed}");
+        assert_eq!((bridge.stats().delivered, bridge.stats().failed), (600, 0));
         assert_eq!(items.count(), 400);
         assert_eq!(store.snapshot().bucket::<Item>().expect("defined").count(), 400);
         let (mut inserted, mut expired) = (0, 0);
@@ -80,7 +97,8 @@ fn killed_services_lose_no_commit() {
         assert_eq!((inserted, expired), (600, 200));
         let last = live.try_next().expect("told").expect("good");
         assert_eq!((*last.value, last.version), (400, store.snapshot().version()));
-        assert!(store.restarts().iter().all(|restarts| *restarts > 0), "{:?}", store.restarts());
+        let services = store.stats().services;
+        assert!(services.len() == 4 && services.iter().all(|service| service.restarts > 0), "{services:?}");
         drop(guard);
         assert_eq!(wait(store.stop()), Ok(()));
     }
@@ -116,6 +134,7 @@ fn a_service_that_is_given_up_says_so() {
     }
     assert_eq!(count.subscribe(()).map(drop), Err(degraded("live queries")));
     assert_eq!(store.events("**").map(drop), Err(degraded("events")));
+    assert!(store.stats().degraded);
     // What needs no service goes on.
     assert_eq!((items.count(), count.run(&()).map(|count| *count)), (1, Ok(1)));
     wait(store.settle());

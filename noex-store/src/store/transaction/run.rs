@@ -70,7 +70,10 @@ impl<'e> Attempts<'e> {
         self.made += 1;
         match commit {
             Ok(_) => Some(Ok(value)),
-            Err(Refused::Conflict(_)) if self.made <= self.options.retries => None,
+            Err(Refused::Conflict(_)) if self.made <= self.options.retries => {
+                self.engine.counts().retries.add(1);
+                None
+            }
             Err(refused) => Some(Err(refused.into_error(self.made).into())),
         }
     }
