@@ -1,5 +1,5 @@
 //! The store against a naive one: random writes, each done to both, and after each of them every read must agree; random
-//! questions to a large bucket; walks over pages while records change. `PROPTEST_CASES=1000 cargo test --test model` looks
+//! questions to a large bucket; walks over pages while records change; records that expire or make room. `PROPTEST_CASES=1000 cargo test --test model` looks
 //! deeper. A failure is shrunk, and printed as plain data.
 
 #[path = "model/bucket.rs"]
@@ -8,6 +8,8 @@ mod bucket;
 mod condition;
 #[path = "model/cursor.rs"]
 mod cursor;
+#[path = "model/leaving.rs"]
+mod leaving;
 #[path = "model/machine.rs"]
 mod machine;
 #[path = "model/question.rs"]
@@ -86,6 +88,16 @@ proptest! {
     #[test]
     fn walks_over_pages_resume_at_their_place(walk in walk::walk()) {
         walk.run();
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(96))]
+
+    #[test]
+    fn what_leaves_by_itself_leaves_as_it_must(run in leaving::run()) {
+        run.run::<leaving::Aged>();
+        run.run::<leaving::Used>();
     }
 }
 
