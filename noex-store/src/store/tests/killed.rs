@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::wait;
 use crate::engine::tests::Random;
 use crate::live::QueryCtx;
 use crate::store::{BucketHandle, Store};
@@ -40,10 +41,6 @@ impl EventReceiver for Sent {
         self.0.lock().push(data["key"].as_u64().ok_or("no key")?);
         Ok(())
     }
-}
-
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
 }
 
 #[test]

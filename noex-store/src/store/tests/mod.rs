@@ -1,8 +1,14 @@
-//! Histories of random transactions, checked.
+//! Histories of random transactions, checked; services that are killed; and everything at once for long.
 
 mod checker;
 mod history;
 #[allow(dead_code, reason = "not all that the derive makes is needed")]
 mod killed;
 #[allow(dead_code, reason = "not all that the derive makes is needed")]
+mod soak;
+#[allow(dead_code, reason = "not all that the derive makes is needed")]
 mod workload;
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+}
