@@ -136,9 +136,10 @@ fn getter_mut(names: &Names<'_>, field: &Field) -> TokenStream {
     quote_spanned!(at_type(field)=> |it: &mut #record| #value)
 }
 
-/// Lints that look at names, and names come from fields. The compiler spares generated code the others.
+/// Lints that look at names, and names come from fields; and that all is used, which need not be. The compiler spares
+/// generated code these and others, but not where a macro of the user's own has written the derive.
 fn allow() -> TokenStream {
-    quote!(#[allow(non_camel_case_types, non_snake_case)])
+    quote!(#[allow(dead_code, non_camel_case_types, non_snake_case)])
 }
 
 /// The visibility of a method that shows several fields: the narrowest, as far as that can be told.

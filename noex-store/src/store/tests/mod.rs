@@ -2,11 +2,8 @@
 
 mod checker;
 mod history;
-#[allow(dead_code, reason = "not all that the derive makes is needed")]
 mod killed;
-#[allow(dead_code, reason = "not all that the derive makes is needed")]
 mod soak;
-#[allow(dead_code, reason = "not all that the derive makes is needed")]
 mod workload;
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
