@@ -223,6 +223,47 @@ pub enum Error {
         /// The bucket's name.
         bucket: &'static str,
     },
+    /// A record has no JSON, and so cannot be kept: a map in it has keys that are neither text nor numbers, say.
+    #[error(
+        "bucket `{bucket}`: a record cannot be kept on a disk: {reason}; `persistent = false` keeps it in memory alone"
+    )]
+    NotStorable {
+        /// The bucket's name.
+        bucket: &'static str,
+        /// What serde says.
+        reason: String,
+    },
+    /// A record that was kept is not one of the bucket's type any more.
+    #[error("bucket `{bucket}`: the record of {key} that was kept does not fit the type: {reason}")]
+    NotReadable {
+        /// The bucket's name.
+        bucket: &'static str,
+        /// The record's key, as JSON.
+        key: String,
+        /// What serde says.
+        reason: String,
+    },
+    /// The store keeps nothing.
+    #[error("the store has no persistence: give it some at the builder")]
+    PersistenceRequired,
+    /// Whatever keeps the commits has failed.
+    #[error("persistence: {reason}")]
+    Persistence {
+        /// Why.
+        reason: String,
+    },
+    /// What was kept is damaged, and not at the end, where a write that was cut off would have left it. It is left as it is.
+    #[error("`{file}` is damaged at byte {offset}, after commit {after}: {reason}")]
+    Corrupt {
+        /// The file.
+        file: String,
+        /// Where.
+        offset: u64,
+        /// The last commit that can be read.
+        after: Version,
+        /// What is wrong.
+        reason: String,
+    },
     /// The store was stopped, or the last `Store` of it dropped; it can still be read.
     #[error("the store is stopped, or its last `Store` was dropped: it can be read, not written")]
     Stopped,

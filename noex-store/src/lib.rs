@@ -77,6 +77,7 @@ mod event;
 mod filter;
 mod lifecycle;
 mod live;
+mod persist;
 mod schema;
 mod service;
 mod store;
@@ -95,7 +96,10 @@ pub use bucket::increments::{Addable, HasValue, Increments, Outcome};
 pub use bucket::record::Record;
 pub use bucket::{Bucket, BucketRecord, Insertable, Key, Patch};
 pub use clock::{Clock, SystemClock, TestClock};
-pub use engine::{Change, Commit, CommitLog, CommitReader, Hashing, Reason, Version};
+pub use engine::{
+    Change, Commit, CommitLog, CommitReader, Hashing, Reason, StoredChange, StoredChanges, StoredCommit,
+    StoredRecord, Version,
+};
 pub use error::{CursorFault, Error, IssueCode, Result, ValidationIssue};
 pub use event::{Changes, Event, EventGuard, EventKind, EventStats, EventStream, Lagged, PatternFault};
 pub use filter::Filter;
@@ -111,10 +115,13 @@ pub use live::{
     Update,
 };
 pub use noex_store_derive::Bucket;
+pub use persist::{
+    AdapterFuture, Durability, FileAdapter, LoadSink, MemoryAdapter, Persistence, PersistenceStats,
+    SnapshotPart, SnapshotSource, StorageAdapter,
+};
 pub use schema::{Constraint, Evict, FieldKind, FieldSchema, Format, Generated, IndexSchema, Schema, Ttl};
 pub use service::{ServiceState, ServiceStats};
 pub use store::{
-    BucketHandle, BucketTotals, CommitInfo, CommitStats, Isolation, PersistenceStats, QueryTotals, Reader,
-    Snapshot, Store, StoreBuilder, StoreStats, Totals, Transaction, TransactionBucket, TtlStats, TxOptions,
-    bridge_to_rules,
+    BucketHandle, BucketTotals, CommitInfo, CommitStats, Isolation, QueryTotals, Reader, Snapshot, Store,
+    StoreBuilder, StoreStats, Totals, Transaction, TransactionBucket, TtlStats, TxOptions, bridge_to_rules,
 };

@@ -6,9 +6,9 @@ pub use serde::{Deserialize, Serialize};
 pub use uuid::Uuid;
 
 pub use crate::{
-    BridgeOptions, Bucket, BucketHandle, Change, Commit, CommitInfo, CommitLog, Cursor, Error, Event,
-    EventReceiver, Explanation, Field, Filter, Insertable, Isolation, Page, Paginated, Patch, Query,
-    QueryCtx, Reader, Reason, ReceiverError, Record, Select, Snapshot, Store, StoreBuilder, StoreStats,
-    Subscription, Transaction, TransactionBucket, TxOptions, Update, ValidationIssue, Version,
-    bridge_to_rules,
+    BridgeOptions, Bucket, BucketHandle, Change, Commit, CommitInfo, CommitLog, Cursor, Durability, Error,
+    Event, EventReceiver, Explanation, Field, FileAdapter, Filter, Insertable, Isolation, MemoryAdapter,
+    Page, Paginated, Patch, Persistence, Query, QueryCtx, Reader, Reason, ReceiverError, Record, Select,
+    Snapshot, Store, StoreBuilder, StoreStats, Subscription, Transaction, TransactionBucket, TxOptions,
+    Update, ValidationIssue, Version, bridge_to_rules,
 };

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use smallvec::SmallVec;
 
+use super::stored::{StoredChange, stored_changes};
 use crate::bucket::Bucket;
 use crate::bucket::record::Record;
+use crate::error::Error;
 use crate::schema::Schema;
 use crate::sync::Mutex;
 
@@ -148,6 +150,8 @@ pub(crate) trait AnyChanges: Send + Sync {
     /// The record before, and after, as JSON; null if there is none.
     fn old_json(&self, at: usize) -> Value;
     fn new_json(&self, at: usize) -> Value;
+    /// The changes as they are kept.
+    fn stored(&self) -> Result<Vec<StoredChange>, Error>;
 }
 
 /// What a change did to its record, without the record.
@@ -207,6 +211,10 @@ impl<B: Bucket> AnyChanges for BucketChanges<B> {
     fn new_json(&self, at: usize) -> Value {
         json_of(self.0[at].new())
     }
+
+    fn stored(&self) -> Result<Vec<StoredChange>, Error> {
+        stored_changes(&self.0)
+    }
 }
 
 fn json_of(value: impl Serialize) -> Value {
@@ -218,6 +226,15 @@ pub struct Commit {
     pub(crate) version: Version,
     pub(crate) time: u64,
     pub(crate) buckets: SmallVec<[Box<dyn AnyChanges>; 1]>,
+    /// Whether it has defined or dropped a bucket.
+    pub(crate) definition: Option<Definition>,
+}
+
+/// What a commit did to the list of the buckets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Definition {
+    Defined(&'static Schema),
+    Dropped(&'static Schema),
 }
 
 impl Commit {
@@ -317,6 +334,11 @@ impl CommitLog {
         (log.commits.len(), log.changes)
     }
 
+    /// Goes on after a commit of an earlier run.
+    pub(super) fn go_on_after(&self, version: Version) {
+        self.log.lock().next = version.next();
+    }
+
     /// The version of the latest commit.
     pub fn latest(&self) -> Version {
         Version(self.log.lock().next.0 - 1)
@@ -343,9 +365,15 @@ pub struct CommitReader {
 }
 
 impl CommitReader {
-    /// Whether there is a commit to be read.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.log.log.lock().next > self.next
+    /// Whether there is a commit to be read up to a version.
+    pub(crate) fn is_behind(&self, version: Version) -> bool {
+        self.next <= version
+    }
+
+    /// The next commit up to a version: that of the root, where commits must not be told of before they can be seen. They are in the
+    /// log a moment earlier.
+    pub(crate) fn try_next_up_to(&mut self, version: Version) -> Result<Option<Arc<Commit>>, u64> {
+        if self.is_behind(version) { self.try_next() } else { Ok(None) }
     }
 
     /// The next commit; `None` if there is none yet. Never waits. O(1), one short lock.

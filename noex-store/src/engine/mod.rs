@@ -19,6 +19,7 @@ mod reads;
 mod root;
 mod rows;
 mod stab;
+mod stored;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -29,7 +30,7 @@ mod turn;
 mod write;
 mod writes;
 
-pub(crate) use commit::{AnyChanges, Kind};
+pub(crate) use commit::{AnyChanges, Definition, Kind};
 pub use commit::{Change, Commit, CommitLog, CommitReader, Reason, Version};
 pub(crate) use counts::Count;
 pub(crate) use gate::Lease;
@@ -50,6 +51,7 @@ pub(crate) use reads::{Delta, Seen, Touch, Watch};
 pub(crate) use root::{Root, Slot};
 pub(crate) use rows::{Chunk, Rows, Slots};
 pub(crate) use stab::Stabs;
+pub use stored::{StoredChange, StoredChanges, StoredCommit, StoredRecord};
 pub(crate) use table::Shared;
 pub(crate) use table::Table;
 pub(crate) use transaction::{Marks, Refused, Transaction};

@@ -1,16 +1,16 @@
 //! The engine: the current root, the turn to write, and the log.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::alive::Alive;
-use super::commit::Commit;
+use super::commit::{Commit, Definition};
 use super::counts::Counts;
 use super::gate::{Gate, Lease};
 use super::root::Entry;
 use super::turn::{Place, Queue, Request, Retired, RunOnce, Running};
-use super::{CommitLog, HashState, Hashing, NEVER, Root, Slot, Table, Write};
+use super::{CommitLog, HashState, Hashing, NEVER, Root, Slot, StoredRecord, Table, Version, Write};
 use crate::bucket::Bucket;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -41,7 +41,11 @@ pub(crate) struct Engine {
     /// Whether there are any.
     pub(super) has_alive: AtomicBool,
     counts: Counts,
+    /// Has commits kept before they are published.
+    keep_first: OnceLock<KeepFirst>,
 }
+
+type KeepFirst = Box<dyn Fn(&[Arc<Commit>], &Root) -> Result<(), Error> + Send + Sync>;
 
 type Listener = Arc<dyn Fn() -> bool + Send + Sync>;
 
@@ -63,6 +67,7 @@ impl Engine {
             alive: ArcSwap::from_pointee(im::HashMap::new()),
             has_alive: AtomicBool::new(false),
             counts: Counts::default(),
+            keep_first: OnceLock::new(),
         }
     }
 
@@ -79,6 +84,30 @@ impl Engine {
 
     pub(crate) fn log(&self) -> &CommitLog {
         &self.log
+    }
+
+    /// Publishes the root of another engine, in which all is as it would be here.
+    #[cfg(test)]
+    pub(crate) fn publish_for_test(&self, other: &Self) {
+        self.root.swap(other.load_full());
+        self.tell_of_commits();
+    }
+
+    /// Has all commits from now on kept before they are published: those that cannot be never were.
+    pub(crate) fn keep_first(&self, keep: KeepFirst) {
+        let _ = self.keep_first.set(keep);
+    }
+
+    pub(super) fn keeps_first(&self) -> bool {
+        self.keep_first.get().is_some()
+    }
+
+    pub(super) fn keep(&self, commits: &[Arc<Commit>], root: &Root) -> Result<(), Error> {
+        match self.keep_first.get() {
+            None => Ok(()),
+            // An adapter's code may be the user's.
+            Some(keep) => super::catch("", || keep(commits, root)),
+        }
     }
 
     pub(crate) fn counts(&self) -> &Counts {
@@ -153,7 +182,7 @@ impl Engine {
         }
         let _own = Running::enter_turn(self, "")?;
         #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime")]
-        self.lead(self.take_turn(), |batch| batch.purge_all())
+        self.lead(self.take_turn(), |batch| batch.purge_all())?
     }
 
     /// When the next record of any bucket expires. O(buckets).
@@ -174,7 +203,7 @@ impl Engine {
         write: impl FnOnce(&mut Write) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let _own = Running::enter_turn(self, place.bucket)?;
-        self.lead(self.take_turn(), |batch| batch.run(&place, write)).map(|(value, _)| value)
+        self.lead(self.take_turn(), |batch| batch.run(&place, write))?.map(|(value, _)| value)
     }
 
     /// Waits for the turn, and for whoever has reserved it.
@@ -204,13 +233,13 @@ impl Engine {
         let _own = Running::enter_turn(self, place.bucket)?;
         if lease.is_some() {
             // Nobody else stays in the turn.
-            return self.lead(self.turn.lock(), |batch| batch.run(&place, write));
+            return self.lead(self.turn.lock(), |batch| batch.run(&place, write))?;
         }
         self.gate.pass(None);
         if let Some(turn) = self.turn.try_lock()
             && !self.gate.is_closed(None)
         {
-            return self.lead(turn, |batch| batch.run(&place, write));
+            return self.lead(turn, |batch| batch.run(&place, write))?;
         }
         let request = Arc::new(Request::new(place, write));
         self.queue.push(Arc::clone(&request) as Arc<dyn RunOnce>);
@@ -223,7 +252,8 @@ impl Engine {
                     drop(turn);
                     continue;
                 }
-                Some(turn) => self.lead(turn, |_| ()),
+                // If that fails the request has been told so.
+                Some(turn) => drop(self.lead(turn, |_| ())),
                 None => {}
             }
             if let Some(outcome) = request.wait() {
@@ -271,12 +301,44 @@ impl Engine {
         }
     }
 
+    /// Goes on after the last commit of an earlier run. To be called before anything is written.
+    pub(crate) fn go_on_after(&self, version: Version, time: u64) {
+        self.log.go_on_after(version);
+        self.root.swap(Arc::new(Root { version, time, ..Root::empty() }));
+    }
+
+    /// A table of what was kept.
+    pub(crate) fn restore<B: Bucket>(
+        &self,
+        records: impl Iterator<Item = StoredRecord>,
+        counters: &[(String, u64)],
+    ) -> Result<Table<B>, Error> {
+        // The record's code runs here: its `Deserialize`, a validator, its `Ord`.
+        super::catch(B::NAME, || Table::restore(self.hash.clone(), records, counters))
+    }
+
+    /// Adds a bucket that is kept with what it holds: no commit. To be called before anything is written.
+    pub(crate) fn install<B: Bucket>(&self, mut table: Table<B>) {
+        drop(table.keep());
+        self.note_soonest(table.soonest());
+        let mut root = Root::clone(&self.load());
+        root.slots.push_back(Entry { name: B::NAME, table: Some(Arc::new(table)) });
+        self.root.swap(Arc::new(root));
+    }
+
     /// Adds the bucket, empty.
     pub(crate) fn define<B: Bucket>(&self) -> Result<Slot, Error> {
+        self.define_as(Table::<B>::new(self.hash.clone()))
+    }
+
+    /// Adds the bucket with what it holds.
+    pub(crate) fn define_as<B: Bucket>(&self, mut table: Table<B>) -> Result<Slot, Error> {
+        drop(table.keep());
+        self.note_soonest(table.soonest());
         self.write(Place::none(B::NAME), |work| {
             let slot = work.base().slot(B::NAME);
             let mut slots = work.base().slots.clone();
-            let entry = Entry { name: B::NAME, table: Some(Arc::new(Table::<B>::new(self.hash.clone()))) };
+            let entry = Entry { name: B::NAME, table: Some(Arc::new(table)) };
             let slot = match slot {
                 None => {
                     slots.push_back(entry);
@@ -290,7 +352,7 @@ impl Engine {
                     slot
                 }
             };
-            work.set_slots(slots);
+            work.set_slots(slots, Definition::Defined(B::schema()));
             Ok(slot)
         })
     }
@@ -301,7 +363,7 @@ impl Engine {
             let slot = work.base().find::<B>()?;
             let mut slots = work.base().slots.clone();
             slots.set(slot.0, Entry { name: B::NAME, table: None });
-            work.set_slots(slots);
+            work.set_slots(slots, Definition::Dropped(B::schema()));
             Ok(())
         })
     }

@@ -1,10 +1,11 @@
 //! The root: every bucket at one version.
 
 use std::any::Any;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::table::Table;
-use super::{NEVER, Version, Write};
+use super::table::{Fresh, Table};
+use super::{NEVER, RowId, StoredRecord, Version, Write};
 use crate::bucket::Bucket;
 use crate::error::Error;
 use crate::schema::Schema;
@@ -40,6 +41,12 @@ pub(crate) trait AnyTable: Any + Send + Sync {
     fn soonest(&self) -> u64;
     /// The estimated bytes of the bucket.
     fn memory(&self) -> usize;
+    /// The last number given, of each automatic number.
+    fn counters(&self) -> Vec<(&'static str, u64)>;
+    /// Up to `max` records from a row on as they are kept, in the order of insertion, and the row to go on from.
+    fn stored(&self, from: RowId, max: usize) -> Result<(Vec<StoredRecord>, Option<RowId>), Error>;
+    /// Takes out what was inserted in place into versions that were made of this one.
+    fn take_back(&self, fresh: &[Fresh]);
     /// Takes out the records that have expired.
     fn purge(&self, slot: Slot, work: &mut Write) -> Result<usize, Error>;
 }
@@ -63,6 +70,27 @@ impl<B: Bucket> AnyTable for Table<B> {
 
     fn memory(&self) -> usize {
         Self::memory(self)
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        Self::counters(self)
+    }
+
+    fn stored(&self, from: RowId, max: usize) -> Result<(Vec<StoredRecord>, Option<RowId>), Error> {
+        let (mut found, mut next) = (Vec::with_capacity(max), None);
+        let _ = self.rows().visit(from, &mut |row, record| {
+            if found.len() == max {
+                next = Some(row);
+                return ControlFlow::Break(());
+            }
+            found.push(StoredRecord::of(record));
+            ControlFlow::Continue(())
+        });
+        Ok((found.into_iter().collect::<Result<_, _>>()?, next))
+    }
+
+    fn take_back(&self, fresh: &[Fresh]) {
+        Self::take_back(self, fresh);
     }
 
     fn purge(&self, slot: Slot, work: &mut Write) -> Result<usize, Error> {

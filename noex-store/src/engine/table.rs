@@ -36,13 +36,15 @@ pub(crate) struct Table<B: Bucket> {
     soonest: u64,
     shared: Arc<Shared<B>>,
     /// What was inserted into the hash indexes since the clone.
-    fresh: SmallVec<[Fresh; 4]>,
+    fresh: FreshList,
     /// Set in a fork: the first row id that was free where it branched off.
     fork: Option<RowId>,
 }
 
+pub(crate) type FreshList = SmallVec<[Fresh; 4]>;
+
 /// An entry of a hash index that was added in place.
-struct Fresh {
+pub(crate) struct Fresh {
     /// The number of the unique field; `None` for the key.
     unique: Option<usize>,
     hash: u64,
@@ -202,11 +204,25 @@ impl<B: Bucket> Table<B> {
             records.push(added.map_err(|error| (number, error))?);
         }
         if build {
-            for index in &mut self.indexes {
-                index.build(&mut records.iter().map(|record| (record.value(), record.meta().row)));
-            }
+            self.build_indexes(&records);
         }
         Ok(records)
+    }
+
+    /// Fills the ordered indexes of a table that holds these records and no others. O(n log n).
+    pub(super) fn build_indexes(&mut self, records: &[Record<B>]) {
+        for index in &mut self.indexes {
+            index.build(&mut records.iter().map(|record| (record.value(), record.meta().row)));
+        }
+    }
+
+    /// Adds a record that was kept to all but the ordered indexes.
+    pub(super) fn restore_one(&mut self, value: B, meta: Meta) -> Result<Record<B>, Error> {
+        self.check_new(&value)?;
+        self.advance_counters(&value);
+        let record = Record::new(value, meta);
+        self.link_unordered(record.clone());
+        Ok(record)
     }
 
     /// Adds a record to all but the ordered indexes.
@@ -378,10 +394,10 @@ impl<B: Bucket> Table<B> {
         }
     }
 
-    /// Ends the changes: what was inserted stays.
-    pub(crate) fn keep(&mut self) {
-        self.fresh = SmallVec::new();
+    /// Ends the changes: what was inserted stays. Gives what was added in place.
+    pub(crate) fn keep(&mut self) -> FreshList {
         self.soonest = self.leaving.soonest();
+        std::mem::take(&mut self.fresh)
     }
 
     /// When the next record expires, in milliseconds since 1970-01-01 UTC; [`NEVER`] if none does.
@@ -442,11 +458,16 @@ impl<B: Bucket> Table<B> {
 
     /// Gives the changes up: takes out of `base`, which this was cloned from, what was inserted in place.
     pub(crate) fn give_up(&self, base: &Self) {
-        for Fresh { unique, hash, row } in &self.fresh {
+        base.take_back(&self.fresh);
+    }
+
+    /// Takes out what was inserted in place into versions that were made of this one.
+    pub(crate) fn take_back(&self, fresh: &[Fresh]) {
+        for Fresh { unique, hash, row } in fresh {
             match unique {
-                None => base.keys.take_back(*hash, *row),
+                None => self.keys.take_back(*hash, *row),
                 Some(number) => {
-                    if let Some(trie) = base.uniques.get(*number) {
+                    if let Some(trie) = self.uniques.get(*number) {
                         trie.take_back(*hash, |own| own == row);
                     }
                 }
@@ -486,6 +507,22 @@ impl<B: Bucket> Table<B> {
         match taken {
             None => Ok(()),
             Some(_) => Err(not_unique(unique, value)),
+        }
+    }
+
+    /// The last number given, of each automatic number.
+    pub(crate) fn counters(&self) -> Vec<(&'static str, u64)> {
+        let name = |field: u16| B::schema().fields.get(usize::from(field)).map_or("", |field| field.name);
+        let counters = self.shared.counters.iter();
+        counters.map(|(field, last)| (name(*field), last.load(Ordering::Relaxed))).collect()
+    }
+
+    /// Makes the counter of a field go on after a number.
+    pub(super) fn advance_counter(&self, field: &str, number: u64) {
+        for ((name, _), (_, last)) in self.counters().into_iter().zip(&self.shared.counters) {
+            if name == field {
+                last.fetch_max(number, Ordering::Relaxed);
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::table::FreshList;
 use super::{Commit, Engine, NEVER, Root, Slot, Write};
 use crate::bucket::Bucket;
 use crate::error::Error;
@@ -33,6 +34,8 @@ pub(super) struct Batch<'e> {
     /// How many records were taken out because they had expired, and because their bucket was full.
     expired: usize,
     evicted: usize,
+    /// What was added in place, if the commits must be kept first.
+    fresh: Vec<(Slot, FreshList)>,
 }
 
 /// What a write is for: for people, and to be tidied before.
@@ -56,11 +59,15 @@ impl Place {
 
 impl Engine {
     /// Makes a write in the turn, then those that wait, publishes all, and lets go of the turn.
+    ///
+    /// # Errors
+    /// If the commits had to be kept first and could not be: then none of them is published, and what all of these writes have
+    /// seen is nothing that happened.
     pub(super) fn lead<T>(
         &self,
         mut turn: MutexGuard<'_, Retired>,
         own: impl FnOnce(&mut Batch<'_>) -> T,
-    ) -> T {
+    ) -> Result<T, Error> {
         let head = self.load_full();
         let mut batch = Batch::new(self, head);
         let value = own(&mut batch);
@@ -73,22 +80,27 @@ impl Engine {
         }
         let (published, unused) = batch.publish(&mut turn);
         drop(turn);
-        if published {
+        if published == Ok(true) {
             self.tell_of_commits();
         }
-        made.iter().for_each(|request| request.tell(Told::Done));
+        for request in &made {
+            if let Err(error) = &published {
+                request.fail(error);
+            }
+            request.tell(Told::Done);
+        }
         // Who came too late for this batch leads the next one.
         self.queue.lead();
         // Frees the nodes that the commits replaced; others may write meanwhile.
         drop(unused);
-        value
+        published.map(|_| value)
     }
 }
 
 impl<'e> Batch<'e> {
     fn new(engine: &'e Engine, head: Arc<Root>) -> Self {
         let (commits, passed) = (SmallVec::new(), SmallVec::new());
-        Self { engine, head, commits, passed, soonest: NEVER, expired: 0, evicted: 0 }
+        Self { engine, head, commits, passed, soonest: NEVER, expired: 0, evicted: 0, fresh: Vec::new() }
     }
 
     /// Makes one write, all or nothing. What has expired in its buckets is taken out in a commit before it, so that it is in
@@ -149,6 +161,9 @@ impl<'e> Batch<'e> {
             Ok((value, Some((root, commit)))) => {
                 self.soonest = self.soonest.min(work.soonest());
                 self.evicted += work.evicted();
+                if self.engine.keeps_first() {
+                    self.fresh.extend(work.take_fresh());
+                }
                 let commit = Arc::new(commit);
                 self.commits.push(Arc::clone(&commit));
                 self.passed.push(std::mem::replace(&mut self.head, Arc::new(root)));
@@ -162,12 +177,23 @@ impl<'e> Batch<'e> {
     }
 
     /// Makes the last root the current one. Returns whether there was any, and what nobody needs any more.
-    fn publish(self, turn: &mut Retired) -> (bool, impl Drop + use<>) {
-        let Self { engine, head, commits, passed, soonest, expired, evicted } = self;
+    fn publish(self, turn: &mut Retired) -> (Result<bool, Error>, impl Drop + use<>) {
+        let Self { engine, head, commits, passed, soonest, expired, evicted, fresh } = self;
         let mut unused: SmallVec<[Arc<Root>; 2]> = SmallVec::new();
         let any = !commits.is_empty();
         for commit in &commits {
             tracing::trace!(version = commit.version().get(), changes = commit.len(), "commit");
+        }
+        if any && let Err(error) = engine.keep(&commits, &head) {
+            // Readers of the root that stays pass over these entries; the next write would take them for its own.
+            let root = engine.load();
+            for (slot, fresh) in fresh {
+                if let Some(table) = root.slots.get(slot.0).and_then(|entry| entry.table.as_ref()) {
+                    table.take_back(&fresh);
+                }
+            }
+            unused.extend(passed.into_iter().skip(1).chain([head]));
+            return (Err(error), unused);
         }
         if any {
             // The log first: whoever sees the root can read how it came to be.
@@ -180,7 +206,7 @@ impl<'e> Batch<'e> {
             unused.extend(passed.into_iter().skip(1));
             turn.retire(old, &mut unused);
         }
-        (any, unused)
+        (Ok(any), unused)
     }
 }
 
@@ -254,6 +280,8 @@ pub(super) enum Told {
 /// A write that another thread may make.
 pub(super) trait RunOnce: Send + Sync {
     fn run(&self, batch: &mut Batch<'_>);
+    /// What it has made is not published.
+    fn fail(&self, error: &Error);
     fn tell(&self, told: Told);
 }
 
@@ -306,6 +334,10 @@ where
             let outcome = batch.run(&self.place, write);
             *self.outcome.lock() = Some(outcome);
         }
+    }
+
+    fn fail(&self, error: &Error) {
+        *self.outcome.lock() = Some(Err(error.clone().into()));
     }
 
     fn tell(&self, now: Told) {

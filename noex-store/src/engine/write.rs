@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::commit::{AnyChanges, BucketChanges, ChangeList, Reason};
+use super::commit::{AnyChanges, BucketChanges, ChangeList, Definition, Reason};
 use super::numbers::Numbered;
 use super::root::{AnyTable, Entry};
-use super::table::Shared;
+use super::table::{FreshList, Shared};
 use super::{Change, Commit, NEVER, Root, RowId, Slot, Table, Version};
 use crate::bucket::Bucket;
 use crate::bucket::record::{Meta, Record};
@@ -23,11 +23,13 @@ pub(crate) struct Write {
     now: u64,
     edits: SmallVec<[(Slot, Box<dyn AnyEdit>); 1]>,
     /// Set when buckets are added or dropped.
-    slots: Option<im::Vector<Entry>>,
+    slots: Option<(im::Vector<Entry>, Definition)>,
     /// When the next record of a changed bucket expires; known when the write is finished.
     soonest: u64,
     /// How many records made room; known then, too.
     evicted: usize,
+    /// What was added in place; known then, too.
+    fresh: SmallVec<[(Slot, FreshList); 1]>,
 }
 
 /// A table in the making, with what was done to it.
@@ -45,6 +47,8 @@ struct Finished {
     changes: Box<dyn AnyChanges>,
     /// How many records made room.
     evicted: usize,
+    /// What was added in place.
+    fresh: FreshList,
 }
 
 /// An [`Edit`], without its type.
@@ -71,9 +75,9 @@ impl<B: Bucket> AnyEdit for Edit<B> {
                 .for_each(|record| self.table.advance_counters(record));
         }
         let evicted = self.evict();
-        self.table.keep();
+        let fresh = self.table.keep();
         let changes = Box::new(BucketChanges(self.changes));
-        Some(Finished { table: Arc::new(self.table), changes, evicted })
+        Some(Finished { table: Arc::new(self.table), changes, evicted, fresh })
     }
 
     fn give_up(&self, base: &Root, slot: Slot) {
@@ -85,7 +89,15 @@ impl<B: Bucket> AnyEdit for Edit<B> {
 
 impl Write {
     pub(crate) fn new(base: Arc<Root>, now: u64) -> Self {
-        Self { base, now, edits: SmallVec::new(), slots: None, soonest: NEVER, evicted: 0 }
+        Self {
+            base,
+            now,
+            edits: SmallVec::new(),
+            slots: None,
+            soonest: NEVER,
+            evicted: 0,
+            fresh: SmallVec::new(),
+        }
     }
 
     /// The version that the commit comes after.
@@ -108,9 +120,14 @@ impl Write {
         self.evicted
     }
 
+    /// What was added in place, once the write is finished.
+    pub(super) fn take_fresh(&mut self) -> impl Iterator<Item = (Slot, FreshList)> {
+        std::mem::take(&mut self.fresh).into_iter()
+    }
+
     /// Adds or drops buckets.
-    pub(crate) fn set_slots(&mut self, slots: im::Vector<Entry>) {
-        self.slots = Some(slots);
+    pub(crate) fn set_slots(&mut self, slots: im::Vector<Entry>, definition: Definition) {
+        self.slots = Some((slots, definition));
     }
 
     /// The bucket's table, to be changed.
@@ -138,25 +155,28 @@ impl Write {
 
     /// The new root and its commit; `None` if nothing was changed.
     pub(crate) fn finish(&mut self) -> Option<(Root, Commit)> {
-        let defined = self.slots.is_some();
-        let mut slots = self.slots.take().unwrap_or_else(|| self.base.slots.clone());
+        let (mut slots, definition) = match self.slots.take() {
+            Some((slots, definition)) => (slots, Some(definition)),
+            None => (self.base.slots.clone(), None),
+        };
         let mut buckets = SmallVec::new();
         for (slot, edit) in self.edits.drain(..) {
-            if let Some(Finished { table, changes, evicted }) = edit.finish()
+            if let Some(Finished { table, changes, evicted, fresh }) = edit.finish()
                 && let Some(entry) = slots.get_mut(slot.0)
             {
                 self.evicted += evicted;
+                self.fresh.push((slot, fresh));
                 self.soonest = self.soonest.min(table.soonest());
                 entry.table = Some(table);
                 buckets.push(changes);
             }
         }
-        if buckets.is_empty() && !defined {
+        if buckets.is_empty() && definition.is_none() {
             return None;
         }
         let version: Version = self.base.version.next();
         let root = Root { version, time: self.now, slots };
-        Some((root, Commit { version, time: self.now, buckets }))
+        Some((root, Commit { version, time: self.now, buckets, definition }))
     }
 }
 

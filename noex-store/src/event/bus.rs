@@ -301,7 +301,8 @@ impl Bus {
             let own = &mut *state;
             let read = match (own.current.clone(), &mut own.reader) {
                 (Some(current), _) => Ok(Some(current)),
-                (None, Some(reader)) => reader.try_next(),
+                // Whoever subscribes now is told of all that is not in the root yet: none of that may have been handed out before.
+                (None, Some(reader)) => reader.try_next_up_to(self.engine.load().version),
                 (None, None) => Ok(None),
             };
             match read {
@@ -321,7 +322,8 @@ impl Bus {
                 Ok(None) => {
                     self.sleeping.store(true, Ordering::Relaxed);
                     fence(Ordering::SeqCst);
-                    let behind = own.reader.as_ref().is_some_and(CommitReader::is_behind);
+                    let latest = self.engine.load().version;
+                    let behind = own.reader.as_ref().is_some_and(|reader| reader.is_behind(latest));
                     if !behind {
                         self.news.wait(&mut state);
                     }

@@ -45,6 +45,8 @@ impl Sweeper {
                 sweeper.iter().for_each(|sweeper| sweeper.wake());
                 sweeper.is_some()
             }));
+            // There may be records of an earlier run.
+            sweeper.look();
         }
         sweeper
     }

@@ -4,24 +4,30 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use super::Store;
 use super::running::Options;
 use crate::bucket::Bucket;
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{Engine, Hashing};
+use crate::engine::{Engine, Hashing, Table};
 use crate::error::Error;
-use crate::service::Intensity;
+use crate::persist::{BucketImage, Image, Persistence};
+use crate::schema::Schema;
+use crate::service::{Intensity, Parker, aside};
 
 /// How many changes the commit log keeps, unless it is told otherwise.
 const LOG_CAPACITY: usize = 4096;
 
-type Define = Box<dyn FnOnce(&Engine) -> Result<(), Error> + Send>;
+/// Defines a bucket, with what is kept of it.
+type Define = Box<dyn FnOnce(&Engine, Option<BucketImage>) -> Result<(), Error> + Send>;
 
 /// The definition of a store: made by [`Store::builder`], ended by [`start`](Self::start).
 #[must_use = "a builder does nothing until `start().await`"]
 pub struct StoreBuilder {
     name: String,
-    buckets: Vec<Define>,
+    buckets: Vec<(&'static Schema, Define)>,
+    persistence: Option<Persistence>,
     hashing: Hashing,
     clock: Arc<dyn Clock>,
     log_capacity: usize,
@@ -33,6 +39,7 @@ impl Default for StoreBuilder {
         Self {
             name: "noex-store".to_owned(),
             buckets: Vec::new(),
+            persistence: None,
             hashing: Hashing::default(),
             clock: Arc::new(SystemClock),
             log_capacity: LOG_CAPACITY,
@@ -50,7 +57,28 @@ impl StoreBuilder {
 
     /// Defines a bucket.
     pub fn bucket<B: Bucket>(mut self) -> Self {
-        self.buckets.push(Box::new(|engine| engine.define::<B>().map(|_| ())));
+        let define: Define = Box::new(|engine, image| {
+            if engine.load().slot(B::NAME).is_some() {
+                return Err(Error::BucketAlreadyExists { bucket: B::NAME });
+            }
+            match image {
+                None => engine.define::<B>().map(drop),
+                Some(image) => {
+                    engine.install(restored::<B>(engine, image)?);
+                    Ok(())
+                }
+            }
+        });
+        self.buckets.push((B::schema(), define));
+        self
+    }
+
+    /// Has the store keep what is committed, and begin with what was kept before. Without it everything is in memory alone.
+    ///
+    /// Buckets with `persistent = false` are not kept. A bucket that is kept and not defined stays as it is, until it is
+    /// [defined](Store::define_bucket).
+    pub fn persistence(mut self, persistence: Persistence) -> Self {
+        self.persistence = Some(persistence);
         self
     }
 
@@ -97,18 +125,58 @@ impl StoreBuilder {
         self
     }
 
-    /// Starts the store.
+    /// Starts the store, with what was kept before, if it has [persistence](Self::persistence).
     ///
     /// # Errors
-    /// [`Error::BucketAlreadyExists`] if two buckets have one name.
-    #[expect(clippy::unused_async, reason = "what is to be waited for, like recovery, comes with services")]
+    /// [`Error::BucketAlreadyExists`] if two buckets have one name. With persistence also what the adapter says, and
+    /// [`Error::Corrupt`], [`Error::NotReadable`], [`Error::Validation`], [`Error::UniqueConstraint`] if what was kept does not fit
+    /// the buckets: nothing is changed then.
     pub async fn start(self) -> Result<Store, Error> {
-        let engine = Engine::new(self.hashing, self.clock, self.log_capacity);
-        for define in self.buckets {
-            define(&engine)?;
-        }
-        Ok(Store::new(self.name.into(), Arc::new(engine), self.options))
+        let Self { name, buckets, persistence, hashing, clock, log_capacity, options } = self;
+        let engine = Arc::new(Engine::new(hashing, clock, log_capacity));
+        let Some(persistence) = persistence else {
+            for (_, define) in buckets {
+                define(&engine, None)?;
+            }
+            return Ok(Store::new(name.into(), engine, options, None));
+        };
+        let (adapter, own) = (Arc::clone(&persistence.adapter), Arc::clone(&engine));
+        let runtime = Handle::try_current().ok();
+        // Reading blocks, and takes its time.
+        let load = move || {
+            let _runtime = runtime.as_ref().map(Handle::enter);
+            let mut image = Image::default();
+            let loaded = Arc::new(Parker::default()).block_on(adapter.load(&mut image), None, || false);
+            loaded.unwrap_or(Err(Error::Stopped))?;
+            own.go_on_after(image.version, image.time);
+            for (schema, define) in buckets {
+                let kept = if schema.persistent { image.take(schema.name) } else { None };
+                define(&own, kept)?;
+            }
+            Ok((image.version, image.buckets))
+        };
+        let (version, dormant) = match aside("noex-store start", load).await {
+            Ok(Ok(kept)) => kept,
+            failed => {
+                // Whoever starts again must find it free.
+                let _ = persistence.adapter.close().await;
+                return Err(match failed {
+                    Ok(Err(error)) => error,
+                    Err(reason) => Error::Persistence { reason },
+                    Ok(Ok(_)) => Error::Stopped,
+                });
+            }
+        };
+        let store = Store::new(name.into(), engine, options, Some((persistence, version, dormant)));
+        store.begin_to_keep().await?;
+        Ok(store)
     }
+}
+
+/// A bucket's table of what is kept of it.
+pub(super) fn restored<B: Bucket>(engine: &Engine, image: BucketImage) -> Result<Table<B>, Error> {
+    let counters = image.counters.clone();
+    engine.restore::<B>(image.into_records(), &counters)
 }
 
 impl fmt::Debug for StoreBuilder {
@@ -116,6 +184,7 @@ impl fmt::Debug for StoreBuilder {
         f.debug_struct("StoreBuilder")
             .field("name", &self.name)
             .field("buckets", &self.buckets.len())
+            .field("persistence", &self.persistence)
             .field("hashing", &self.hashing)
             .field("log_capacity", &self.log_capacity)
             .finish_non_exhaustive()

@@ -3,6 +3,7 @@
 mod bridging;
 mod builder;
 mod handle;
+mod keeping;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod reader;
@@ -19,13 +20,13 @@ pub use builder::StoreBuilder;
 pub use handle::BucketHandle;
 pub use reader::{Reader, by_compound, by_index, by_unique};
 pub use snapshot::Snapshot;
-pub use stats::{BucketTotals, CommitStats, PersistenceStats, QueryTotals, StoreStats, Totals, TtlStats};
+pub use stats::{BucketTotals, CommitStats, QueryTotals, StoreStats, Totals, TtlStats};
 pub use transaction::{CommitInfo, Isolation, Transaction, TransactionBucket, TxOptions};
 
 use std::fmt;
 use std::sync::Arc;
 
-use running::{Options, Running};
+use running::{Kept, Options, Running};
 
 use crate::bucket::Bucket;
 use crate::engine::{CommitLog, Engine, Version};
@@ -69,8 +70,8 @@ pub struct Store {
 }
 
 impl Store {
-    fn new(name: Arc<str>, engine: Arc<Engine>, options: Options) -> Self {
-        let services = Arc::new(Running::new(&engine, options));
+    fn new(name: Arc<str>, engine: Arc<Engine>, options: Options, kept: Option<Kept>) -> Self {
+        let services = Arc::new(Running::new(&engine, options, kept));
         Self { name, engine, services }
     }
 
@@ -94,12 +95,20 @@ impl Store {
         &self.name
     }
 
-    /// Adds a bucket, empty, and gives its handle. One commit.
+    /// Adds a bucket, and gives its handle. One commit. It is empty, unless it is [kept](StoreBuilder::persistence) from an earlier
+    /// run.
     ///
     /// # Errors
-    /// [`Error::BucketAlreadyExists`] if a bucket of this name is defined, [`Error::Stopped`] after [`stop`](Self::stop).
+    /// [`Error::BucketAlreadyExists`] if a bucket of this name is defined, [`Error::Stopped`] after [`stop`](Self::stop);
+    /// [`Error::NotReadable`], [`Error::Validation`], [`Error::UniqueConstraint`] if what is kept does not fit it.
     pub fn define_bucket<B: Bucket>(&self) -> Result<BucketHandle<B>, Error> {
-        let slot = self.engine.define::<B>()?;
+        let slot = match &self.services.keeper {
+            Some(keeper) if B::schema().persistent => keeper.awaken(B::NAME, |image| match image {
+                Some(image) => self.engine.define_as(builder::restored::<B>(&self.engine, image)?),
+                None => self.engine.define::<B>(),
+            })?,
+            _ => self.engine.define::<B>()?,
+        };
         Ok(BucketHandle::new(Arc::clone(&self.engine), Arc::clone(&self.services.bus), slot))
     }
 

@@ -1,15 +1,17 @@
 //! What runs beside a store, and how it comes to its end.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bridge::{Bridge, BridgeOptions, BridgeProgress, BridgeStats, EventReceiver};
-use crate::engine::Engine;
+use crate::engine::{Engine, Version};
 use crate::error::Error;
 use crate::event::Bus;
 use crate::lifecycle::Sweeper;
 use crate::live::{LiveHandle, Queries};
+use crate::persist::{BucketImage, Keeper, Persistence};
 use crate::service::{Intensity, Pool, ServiceStats, Services, Settled};
 use crate::sync::Mutex;
 
@@ -31,6 +33,9 @@ impl Default for Options {
     }
 }
 
+/// How commits are kept; the last one that was; and the buckets that are kept and not defined.
+pub(super) type Kept = (Persistence, Version, BTreeMap<String, BucketImage>);
+
 /// What runs beside a store. Held by stores alone: when the last one is dropped, all of this ends.
 pub(super) struct Running {
     pub(super) live: Arc<LiveHandle>,
@@ -39,6 +44,7 @@ pub(super) struct Running {
     pub(super) sweeper: Arc<Sweeper>,
     engine: Arc<Engine>,
     bridges: Mutex<Vec<Weak<dyn BridgeProgress>>>,
+    pub(super) keeper: Option<Arc<Keeper>>,
     pool: Arc<Pool>,
     services: Arc<Services>,
     stop_timeout: Duration,
@@ -48,9 +54,10 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn new(engine: &Arc<Engine>, options: Options) -> Self {
+    pub(super) fn new(engine: &Arc<Engine>, options: Options, kept: Option<Kept>) -> Self {
         let services = Services::new(options.intensity);
         let pool = Pool::new();
+        // Services are stopped in this order; the last commits of the others are kept.
         Self {
             live: LiveHandle::new(Arc::clone(engine), services.add("live queries")),
             queries: Queries::default(),
@@ -58,6 +65,9 @@ impl Running {
             sweeper: Sweeper::new(engine, services.add("ttl sweeper"), options.ttl_check_interval),
             engine: Arc::clone(engine),
             bridges: Mutex::new(Vec::new()),
+            keeper: kept.map(|(persistence, version, dormant)| {
+                Keeper::new(engine, persistence, version, dormant, &services)
+            }),
             pool,
             services,
             stop_timeout: options.stop_timeout,
@@ -147,6 +157,9 @@ impl Running {
         }
         self.live.stop();
         self.bus.stop();
+        if let Some(keeper) = &self.keeper {
+            keeper.stop(deadline);
+        }
         for service in self.services.all() {
             if !service.wait(deadline) {
                 late.push(service.name());
@@ -160,6 +173,10 @@ impl Running {
         if !called || !self.pool.wait(deadline) {
             late.push("event handlers");
         }
+        if let Some(keeper) = &self.keeper {
+            // What was promised weighs more than what is late.
+            keeper.outcome()?;
+        }
         if late.is_empty() { Ok(()) } else { Err(Error::StopTimedOut { services: late }) }
     }
 
@@ -168,6 +185,9 @@ impl Running {
         self.live.stop();
         self.bus.stop();
         self.pool.stop();
+        if let Some(keeper) = &self.keeper {
+            keeper.stop(Instant::now() + self.stop_timeout);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::bridge::BridgeStats;
 use crate::engine::{NEVER, Version};
 use crate::event::EventStats;
 use crate::live::QueryStats;
+use crate::persist::PersistenceStats;
 use crate::service::{ServiceState, ServiceStats};
 
 /// What a store holds and has done, by [`Store::stats`]. Serialises as it stands. Counters only grow, from the start of the store.
@@ -130,14 +131,6 @@ pub struct TtlStats {
     pub next_expiry: Option<u64>,
 }
 
-/// What a store keeps on a disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct PersistenceStats {
-    /// Whether it keeps anything.
-    pub enabled: bool,
-}
-
 impl Store {
     /// What the store holds and has done, in numbers.
     ///
@@ -204,7 +197,11 @@ impl Store {
                 next_expiry: next.filter(|at| *at < NEVER),
             },
             evicted: counts.evicted.get(),
-            persistence: PersistenceStats { enabled: false },
+            persistence: self
+                .services
+                .keeper
+                .as_ref()
+                .map_or_else(PersistenceStats::none, |keeper| keeper.stats()),
             services,
         }
     }

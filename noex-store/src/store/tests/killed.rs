@@ -16,12 +16,12 @@ use crate::{BridgeOptions, Change, Event, EventReceiver, ReceiverError, Ttl, bri
 
 #[derive(noex_store_derive::Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[bucket(name = "items", crate = crate)]
-struct Item {
+pub(super) struct Item {
     #[bucket(key)]
-    id: u64,
+    pub(super) id: u64,
 }
 
-fn store(restarts: u32) -> (Store, BucketHandle<Item>) {
+pub(super) fn store(restarts: u32) -> (Store, BucketHandle<Item>) {
     let builder = Store::builder().bucket::<Item>().restart_intensity(restarts, Duration::from_secs(600));
     let mut started = std::pin::pin!(builder.start());
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());

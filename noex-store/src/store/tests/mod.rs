@@ -3,6 +3,7 @@
 mod checker;
 mod history;
 mod killed;
+mod order;
 mod soak;
 mod workload;
 

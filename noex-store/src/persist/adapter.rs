@@ -1,0 +1,110 @@
+//! What persistence asks of whatever keeps the commits.
+
+use std::fmt;
+use std::pin::Pin;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{StoredChange, StoredChanges, StoredCommit, StoredRecord, Version};
+use crate::error::Error;
+
+/// The future of an adapter's call.
+pub type AdapterFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// A part of a snapshot. First comes a `Bucket`, then its records in any number of parts, and so on with the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SnapshotPart {
+    /// A bucket, whose records follow.
+    Bucket {
+        /// Its name.
+        name: String,
+        /// The last automatic number of each field that has some.
+        counters: Vec<(String, u64)>,
+    },
+    /// Records of the bucket, in the order of insertion.
+    Records(Vec<StoredRecord>),
+}
+
+/// All buckets at one commit, to be written.
+pub trait SnapshotSource: Send {
+    /// The commit.
+    fn version(&self) -> Version;
+    /// When that was made, in milliseconds since 1970-01-01 UTC.
+    fn time(&self) -> u64;
+    /// The next part; `None` after the last.
+    ///
+    /// # Errors
+    /// [`Error::NotStorable`].
+    fn next_part(&mut self) -> Result<Option<SnapshotPart>, Error>;
+}
+
+/// What is given what was kept, in its order: the parts of the last snapshot, then the commits after it.
+pub trait LoadSink: Send {
+    /// A snapshot of this commit begins.
+    fn snapshot(&mut self, version: Version, time: u64);
+    /// A part of it.
+    ///
+    /// # Errors
+    /// [`Error::Persistence`] if there is no bucket that the records could be of.
+    fn part(&mut self, part: SnapshotPart) -> Result<(), Error>;
+    /// A commit after it.
+    ///
+    /// # Errors
+    /// [`Error::Persistence`] if it is not the next one.
+    fn commit(&mut self, commit: StoredCommit) -> Result<(), Error>;
+}
+
+/// Whatever keeps commits: files, a database. Give one to [`Persistence::new`](crate::Persistence::new).
+///
+/// One store uses it at a time. All but [`write_snapshot`](Self::write_snapshot) are called one after the other; that
+/// may run beside the others. A call that failed is made again, after a while, with the same commits and maybe more.
+///
+/// The contract in one sentence: what [`append`](Self::append) was given is there after a crash once its future is done, and
+/// what a failed or unfinished call was given is there wholly, commit by commit from the first on, or not at all.
+pub trait StorageAdapter: Send + Sync + 'static {
+    /// Its name, for people.
+    fn name(&self) -> &'static str;
+
+    /// Reads all that is kept. Called once, before anything else.
+    fn load<'a>(&'a self, sink: &'a mut dyn LoadSink) -> AdapterFuture<'a, ()>;
+
+    /// Adds commits, of versions that grow by one. Those that it has already, by their version, are passed over.
+    fn append<'a>(&'a self, commits: &'a [StoredCommit]) -> AdapterFuture<'a, ()>;
+
+    /// Writes a snapshot, which takes the place of an earlier one when it is wholly there.
+    fn write_snapshot<'a>(&'a self, source: &'a mut dyn SnapshotSource) -> AdapterFuture<'a, ()>;
+
+    /// Forgets commits up to a version, of which a snapshot has been written. It may keep some of them.
+    fn truncate(&self, version: Version) -> AdapterFuture<'_, ()>;
+
+    /// Whether so much has been appended that a snapshot is worth it.
+    fn wants_snapshot(&self) -> bool;
+
+    /// Lets go of everything. Nothing is called after it.
+    fn close(&self) -> AdapterFuture<'_, ()>;
+}
+
+impl StoredChanges {
+    /// The bucket's name.
+    pub fn bucket(&self) -> &str {
+        match self {
+            Self::Defined { bucket } | Self::Dropped { bucket } | Self::Changed { bucket, .. } => bucket,
+        }
+    }
+}
+
+impl StoredChange {
+    /// The record's key, as JSON.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Put(record) => &record.key,
+            Self::Delete(key) => key,
+        }
+    }
+}
+
+impl fmt::Debug for dyn StorageAdapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

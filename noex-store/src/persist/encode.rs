@@ -1,0 +1,100 @@
+//! Commits and roots in the form in which they are kept.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::adapter::{SnapshotPart, SnapshotSource};
+use super::image::BucketImage;
+use crate::engine::{Commit, Definition, Root, RowId, StoredChanges, StoredCommit, Version};
+use crate::error::Error;
+
+/// Records of a part.
+const PART: usize = 256;
+
+/// A commit as it is kept; the counters are those of a later root, which are no less.
+pub(super) fn commit(commit: &Commit, root: &Root) -> Result<StoredCommit, Error> {
+    let mut buckets = Vec::new();
+    match commit.definition {
+        Some(Definition::Defined(schema)) if schema.persistent => {
+            buckets.push(StoredChanges::Defined { bucket: schema.name.to_owned() });
+        }
+        Some(Definition::Dropped(schema)) if schema.persistent => {
+            buckets.push(StoredChanges::Dropped { bucket: schema.name.to_owned() });
+        }
+        _ => {}
+    }
+    for changes in commit.buckets.iter().filter(|changes| changes.schema().persistent) {
+        buckets.push(StoredChanges::Changed {
+            bucket: changes.bucket().to_owned(),
+            counters: counters(root, changes.bucket()),
+            changes: changes.stored()?,
+        });
+    }
+    Ok(StoredCommit { version: commit.version, time: commit.time, buckets })
+}
+
+fn counters(root: &Root, bucket: &str) -> Vec<(String, u64)> {
+    let table = root.tables().find(|table| table.schema().name == bucket);
+    let counters = table.map(|table| table.counters()).unwrap_or_default();
+    counters.into_iter().map(|(field, last)| (field.to_owned(), last)).collect()
+}
+
+/// A root, and the buckets that are kept without being defined, in parts.
+pub(super) struct RootSource {
+    root: Arc<Root>,
+    dormant: BTreeMap<String, BucketImage>,
+    /// The number of the table, and its next row; `None` before the table's name.
+    table: usize,
+    row: Option<RowId>,
+    /// The rest of a bucket that is not defined.
+    rest: Option<SnapshotPart>,
+}
+
+impl RootSource {
+    pub(super) fn new(root: Arc<Root>, dormant: BTreeMap<String, BucketImage>) -> Self {
+        Self { root, dormant, table: 0, row: None, rest: None }
+    }
+}
+
+impl SnapshotSource for RootSource {
+    fn version(&self) -> Version {
+        self.root.version
+    }
+
+    fn time(&self) -> u64 {
+        self.root.time
+    }
+
+    fn next_part(&mut self) -> Result<Option<SnapshotPart>, Error> {
+        while let Some(table) = self.root.tables().nth(self.table) {
+            if !table.schema().persistent {
+                self.table += 1;
+                continue;
+            }
+            let Some(row) = self.row else {
+                self.row = Some(RowId(0));
+                let name = table.schema().name;
+                return Ok(Some(SnapshotPart::Bucket {
+                    name: name.to_owned(),
+                    counters: counters(&self.root, name),
+                }));
+            };
+            let (records, next) = table.stored(row, PART)?;
+            self.row = next;
+            if next.is_none() {
+                self.table += 1;
+            }
+            if !records.is_empty() {
+                return Ok(Some(SnapshotPart::Records(records)));
+            }
+        }
+        if let Some(records) = self.rest.take() {
+            return Ok(Some(records));
+        }
+        Ok(self.dormant.pop_first().map(|(name, image)| {
+            let counters = image.counters.clone();
+            self.rest = Some(SnapshotPart::Records(image.into_records().collect()));
+            SnapshotPart::Bucket { name, counters }
+        }))
+    }
+}

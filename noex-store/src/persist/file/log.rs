@@ -1,0 +1,224 @@
+//! The log: segments with the commits since the last snapshot.
+//!
+//! A segment `log-{version}` has the commits after that version. Its first frame says so; each further one is what one
+//! `append` was given, so that an append that was cut off is the last frame, and nothing whole comes after it.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::disk::{Disk, DiskFile};
+use super::frame::{self, Fault, Frames};
+use super::{FORMAT, failed};
+use crate::engine::{StoredCommit, Version};
+use crate::error::Error;
+use crate::persist::adapter::LoadSink;
+
+/// A segment that is longer is ended.
+const SEGMENT: u64 = 8 << 20;
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    format: u32,
+    after: Version,
+}
+
+/// The segments, the last of which is written to.
+pub(super) struct Log {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    /// Invariant: in the order of their versions.
+    segments: Vec<Segment>,
+    file: Option<Box<dyn DiskFile>>,
+    /// The last commit that is durable.
+    pub(super) last: Version,
+    /// Whether the last segment may hold more than it should: a write to it has failed.
+    broken: bool,
+}
+
+struct Segment {
+    after: Version,
+    last: Version,
+    /// The length of what is good.
+    len: u64,
+}
+
+impl Log {
+    pub(super) fn new(disk: &Arc<dyn Disk>, folder: &Path) -> Self {
+        let (disk, folder) = (Arc::clone(disk), folder.to_owned());
+        Self { disk, folder, segments: Vec::new(), file: None, last: Version(0), broken: false }
+    }
+
+    fn path(&self, after: Version) -> PathBuf {
+        // Sorts by name as it does by number.
+        self.folder.join(format!("log-{after:020}"))
+    }
+
+    /// The bytes of all segments.
+    pub(super) fn len(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.len).sum()
+    }
+
+    /// Reads the segments after these versions into the sink. The last one is cut where a write was cut off.
+    pub(super) fn load(
+        &mut self,
+        mut afters: Vec<Version>,
+        snapshot: Version,
+        sink: &mut dyn LoadSink,
+    ) -> Result<(), Error> {
+        afters.sort_unstable();
+        self.last = snapshot;
+        for (number, after) in afters.iter().enumerate() {
+            let is_last = number + 1 == afters.len();
+            self.load_segment(*after, is_last, sink)?;
+        }
+        Ok(())
+    }
+
+    fn load_segment(&mut self, after: Version, is_last: bool, sink: &mut dyn LoadSink) -> Result<(), Error> {
+        let path = self.path(after);
+        let input = self.disk.read(&path).map_err(|error| failed("read", &path, &error))?;
+        let mut frames = Frames::new(input);
+        let mut last = after;
+        let mut read = || -> Result<(), Fault> {
+            match frames.next::<Head>()? {
+                Some(head) if head.format == FORMAT && head.after == after => {}
+                Some(head) => {
+                    return Err(Fault::Damaged(format!(
+                        "format {}, after commit {}",
+                        head.format, head.after
+                    )));
+                }
+                None => return Err(Fault::Damaged("it is empty".to_owned())),
+            }
+            while let Some(commits) = frames.next::<Vec<StoredCommit>>()? {
+                for commit in commits {
+                    last = last.max(commit.version);
+                    sink.commit(commit).map_err(|error| Fault::Damaged(error.to_string()))?;
+                }
+            }
+            Ok(())
+        };
+        let done = read();
+        let len = frames.offset;
+        match done {
+            Ok(()) => {}
+            Err(Fault::Io(error)) => return Err(failed("read", &path, &error)),
+            Err(Fault::Damaged(reason)) => {
+                let mut rest = Vec::new();
+                let read = self.disk.read(&path).and_then(|mut input| input.read_to_end(&mut rest));
+                read.map_err(|error| failed("read", &path, &error))?;
+                let rest = rest.get(len as usize + 1..).unwrap_or_default();
+                if !is_last || frame::any_whole(rest) {
+                    let file = path.display().to_string();
+                    return Err(Error::Corrupt { file, offset: len, after: last.max(self.last), reason });
+                }
+                tracing::warn!(file = %path.display(), offset = len, reason, "a write was cut off: its rest is taken away");
+                self.cut(&path, len)?;
+                if len == 0 {
+                    return Ok(());
+                }
+            }
+        }
+        self.last = self.last.max(last);
+        self.segments.push(Segment { after, last, len });
+        Ok(())
+    }
+
+    /// Cuts a file off, durably; removes it, if nothing is left.
+    fn cut(&self, path: &Path, len: u64) -> Result<(), Error> {
+        let cut = || {
+            if len == 0 {
+                self.disk.remove(path)?;
+                return self.disk.sync_folder(&self.folder);
+            }
+            let mut file = self.disk.append(path)?;
+            file.set_len(len)?;
+            file.sync()
+        };
+        cut().map_err(|error| failed("cut", path, &error))
+    }
+
+    /// Adds commits, durably, in one frame.
+    pub(super) fn append(&mut self, commits: &[StoredCommit]) -> Result<(), Error> {
+        let new = commits.partition_point(|commit| commit.version <= self.last);
+        let commits = &commits[new..];
+        let Some(last) = commits.last() else { return Ok(()) };
+        if self.broken || self.segments.last().is_none_or(|segment| segment.len >= SEGMENT) {
+            self.next_segment()?;
+        }
+        let path = self.segments.last().map(|segment| self.path(segment.after)).unwrap_or_default();
+        let mut write = || {
+            let mut bytes = Vec::new();
+            frame::put(&mut bytes, &commits)?;
+            let file = match &mut self.file {
+                Some(file) => file,
+                None => self.file.insert(self.disk.append(&path)?),
+            };
+            // From here on there may be more in the file than there should be.
+            self.broken = true;
+            file.write_all(&bytes)?;
+            file.sync()?;
+            self.broken = false;
+            Ok(bytes.len() as u64)
+        };
+        let written = write().map_err(|error| failed("write", &path, &error))?;
+        if let Some(segment) = self.segments.last_mut() {
+            (segment.len, segment.last) = (segment.len + written, last.version);
+        }
+        self.last = last.version;
+        Ok(())
+    }
+
+    /// Begins another segment. After a write or sync that failed nobody knows what the old one holds: it is cut off at what is
+    /// good, and not written to again.
+    fn next_segment(&mut self) -> Result<(), Error> {
+        self.file = None;
+        if self.broken
+            && let Some(segment) = self.segments.last()
+        {
+            let (path, len) = (self.path(segment.after), segment.len);
+            if segment.last == segment.after {
+                // It holds nothing, and the next one has its name.
+                self.cut(&path, 0)?;
+                self.segments.pop();
+            } else {
+                self.cut(&path, len)?;
+            }
+        }
+        let after = self.last;
+        let path = self.path(after);
+        let make = || {
+            let mut bytes = Vec::new();
+            frame::put(&mut bytes, &Head { format: FORMAT, after })?;
+            let mut file = self.disk.create(&path)?;
+            file.write_all(&bytes)?;
+            file.sync()?;
+            self.disk.sync_folder(&self.folder)?;
+            Ok((file, bytes.len() as u64))
+        };
+        let (file, len) = make().map_err(|error| failed("create", &path, &error))?;
+        self.file = Some(file);
+        self.broken = false;
+        self.segments.push(Segment { after, last: after, len });
+        Ok(())
+    }
+
+    /// Removes segments that hold no commit after a version.
+    pub(super) fn truncate(&mut self, version: Version) -> Result<(), Error> {
+        if self.segments.last().is_some_and(|segment| segment.last <= version && segment.last > segment.after)
+        {
+            self.next_segment()?;
+        }
+        while let [first, _, ..] = self.segments.as_slice()
+            && first.last <= version
+        {
+            let path = self.path(first.after);
+            self.disk.remove(&path).map_err(|error| failed("remove", &path, &error))?;
+            self.segments.remove(0);
+        }
+        Ok(())
+    }
+}

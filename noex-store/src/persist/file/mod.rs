@@ -1,0 +1,175 @@
+//! A folder with an append-only log and snapshots.
+
+mod disk;
+mod frame;
+mod log;
+mod snapshot;
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use disk::{Disk, RealDisk};
+use log::Log;
+
+use super::adapter::{AdapterFuture, LoadSink, SnapshotSource, StorageAdapter};
+use crate::engine::{StoredCommit, Version};
+use crate::error::Error;
+use crate::sync::{AtomicU64, Mutex};
+
+/// The version of the files' format.
+const FORMAT: u32 = 1;
+/// A log below this size is not worth a snapshot.
+const SMALL: u64 = 4 << 20;
+
+/// Keeps commits in a folder: an append-only log with checksums, and snapshots.
+///
+/// An append is one write and one sync. When the log has grown longer than the last snapshot, and than 4 MB, a new snapshot is
+/// written, and the log before it removed: the folder takes at most about three times the size of a snapshot and 20 MB, while
+/// one is written. A write that a crash has cut off is taken away at the next start; damage elsewhere is
+/// [`Error::Corrupt`], and nothing is changed then.
+///
+/// The folder can be used by one store at a time.
+///
+/// ```
+/// use noex_store::prelude::*;
+///
+/// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+/// # #[bucket(name = "notes")]
+/// # struct Note { #[bucket(key)] id: u64 }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// # let folder = std::env::temp_dir().join(format!("noex-store-doc-{}", std::process::id()));
+/// # let _ = std::fs::remove_dir_all(&folder);
+/// let persistence = Persistence::new(FileAdapter::open(&folder)?);
+/// let store = Store::builder().bucket::<Note>().persistence(persistence).start().await?;
+/// store.bucket::<Note>()?.insert(Note { id: 7 })?;
+/// store.stop().await?;
+///
+/// let persistence = Persistence::new(FileAdapter::open(&folder)?);
+/// let again = Store::builder().bucket::<Note>().persistence(persistence).start().await?;
+/// assert!(again.bucket::<Note>()?.contains_key(&7));
+/// # again.stop().await?;
+/// # let _ = std::fs::remove_dir_all(&folder);
+/// # Ok(())
+/// # }
+/// ```
+pub struct FileAdapter {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    lock: Mutex<Option<Box<dyn Any + Send + Sync>>>,
+    log: Mutex<Log>,
+    /// The bytes of the log, and of the last snapshot.
+    log_len: AtomicU64,
+    snapshot_len: AtomicU64,
+}
+
+fn failed(what: &str, path: &Path, error: &io::Error) -> Error {
+    Error::Persistence { reason: format!("cannot {what} `{}`: {error}", path.display()) }
+}
+
+impl FileAdapter {
+    /// Opens a folder, or makes it. Nothing is read before the store starts.
+    ///
+    /// # Errors
+    /// [`Error::Persistence`], if the folder cannot be made, or another store has it open.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::on(Arc::new(RealDisk), folder.into())
+    }
+
+    fn on(disk: Arc<dyn Disk>, folder: PathBuf) -> Result<Self, Error> {
+        let lock = disk.lock(&folder).map_err(|error| failed("open", &folder, &error))?;
+        let log = Mutex::new(Log::new(&disk, &folder));
+        let (log_len, snapshot_len) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { disk, folder, lock: Mutex::new(Some(lock)), log, log_len, snapshot_len })
+    }
+
+    fn snapshot_path(&self, version: Version) -> PathBuf {
+        self.folder.join(format!("snapshot-{version:020}"))
+    }
+
+    /// The versions in the names of the files that begin like this.
+    fn versions(&self, prefix: &str) -> Result<Vec<Version>, Error> {
+        let names = self.disk.names(&self.folder).map_err(|error| failed("list", &self.folder, &error))?;
+        let version =
+            |name: &std::ffi::OsString| name.to_str()?.strip_prefix(prefix)?.parse().ok().map(Version);
+        Ok(names.iter().filter_map(version).collect())
+    }
+
+    fn load_all(&self, sink: &mut dyn LoadSink) -> Result<(), Error> {
+        let snapshot = self.versions("snapshot-")?.into_iter().max();
+        if let Some(version) = snapshot {
+            let len = snapshot::load(self.disk.as_ref(), &self.snapshot_path(version), version, sink)?;
+            self.snapshot_len.store(len, Ordering::Relaxed);
+        }
+        let mut log = self.log.lock();
+        log.load(self.versions("log-")?, snapshot.unwrap_or_default(), sink)?;
+        self.log_len.store(log.len(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn snapshot(&self, source: &mut dyn SnapshotSource) -> Result<(), Error> {
+        let version = source.version();
+        let (aside, to) = (self.folder.join("snapshot.new"), self.snapshot_path(version));
+        let len = snapshot::write(self.disk.as_ref(), &self.folder, &aside, &to, source)?;
+        self.snapshot_len.store(len, Ordering::Relaxed);
+        for older in self.versions("snapshot-")?.into_iter().filter(|older| *older < version) {
+            let path = self.snapshot_path(older);
+            self.disk.remove(&path).map_err(|error| failed("remove", &path, &error))?;
+        }
+        Ok(())
+    }
+
+    fn with_log(&self, work: impl FnOnce(&mut Log) -> Result<(), Error>) -> Result<(), Error> {
+        let mut log = self.log.lock();
+        let done = work(&mut log);
+        self.log_len.store(log.len(), Ordering::Relaxed);
+        done
+    }
+}
+
+fn ready<'a>(result: Result<(), Error>) -> AdapterFuture<'a, ()> {
+    Box::pin(std::future::ready(result))
+}
+
+/// Its calls block the thread that makes them: the store has one for them.
+impl StorageAdapter for FileAdapter {
+    fn name(&self) -> &'static str {
+        "file"
+    }
+
+    fn load<'a>(&'a self, sink: &'a mut dyn LoadSink) -> AdapterFuture<'a, ()> {
+        ready(self.load_all(sink))
+    }
+
+    fn append<'a>(&'a self, commits: &'a [StoredCommit]) -> AdapterFuture<'a, ()> {
+        ready(self.with_log(|log| log.append(commits)))
+    }
+
+    fn write_snapshot<'a>(&'a self, source: &'a mut dyn SnapshotSource) -> AdapterFuture<'a, ()> {
+        ready(self.snapshot(source))
+    }
+
+    fn truncate(&self, version: Version) -> AdapterFuture<'_, ()> {
+        ready(self.with_log(|log| log.truncate(version)))
+    }
+
+    fn wants_snapshot(&self) -> bool {
+        let log = self.log_len.load(Ordering::Relaxed);
+        log > SMALL && log > self.snapshot_len.load(Ordering::Relaxed)
+    }
+
+    fn close(&self) -> AdapterFuture<'_, ()> {
+        *self.lock.lock() = None;
+        ready(Ok(()))
+    }
+}
+
+impl fmt::Debug for FileAdapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileAdapter").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,117 @@
+//! Buckets as they were kept: what loading gives, before the records have their types.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::adapter::{LoadSink, SnapshotPart};
+use crate::engine::{StoredChange, StoredChanges, StoredCommit, StoredRecord, Version};
+use crate::error::Error;
+
+/// A bucket's records, in the order of insertion.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct BucketImage {
+    pub(crate) counters: Vec<(String, u64)>,
+    rows: Vec<Option<StoredRecord>>,
+    by_key: HashMap<String, usize>,
+}
+
+impl BucketImage {
+    fn put(&mut self, record: StoredRecord) {
+        match self.by_key.get(&record.key) {
+            Some(at) => self.rows[*at] = Some(record),
+            None => {
+                self.by_key.insert(record.key.clone(), self.rows.len());
+                self.rows.push(Some(record));
+            }
+        }
+    }
+
+    fn apply(&mut self, change: StoredChange) {
+        match change {
+            StoredChange::Put(record) => self.put(record),
+            StoredChange::Delete(key) => {
+                if let Some(at) = self.by_key.remove(&key) {
+                    self.rows[at] = None;
+                }
+            }
+        }
+        // Holes are worth a walk only if there are many.
+        if self.rows.len() > 64 && self.rows.len() > 2 * self.by_key.len() {
+            self.rows.retain(Option::is_some);
+            self.by_key.clear();
+            let keys = self.rows.iter().flatten().enumerate();
+            self.by_key.extend(keys.map(|(at, record)| (record.key.clone(), at)));
+        }
+    }
+
+    pub(crate) fn into_records(self) -> impl Iterator<Item = StoredRecord> {
+        self.rows.into_iter().flatten()
+    }
+}
+
+/// All buckets at one version.
+#[derive(Debug, Default)]
+pub(crate) struct Image {
+    pub(crate) version: Version,
+    pub(crate) time: u64,
+    pub(crate) buckets: BTreeMap<String, BucketImage>,
+    /// The bucket whose records come.
+    current: Option<String>,
+}
+
+impl Image {
+    pub(crate) fn take(&mut self, bucket: &str) -> Option<BucketImage> {
+        self.buckets.remove(bucket)
+    }
+}
+
+impl LoadSink for Image {
+    fn snapshot(&mut self, version: Version, time: u64) {
+        *self = Self { version, time, ..Self::default() };
+    }
+
+    fn part(&mut self, part: SnapshotPart) -> Result<(), Error> {
+        match part {
+            SnapshotPart::Bucket { name, counters } => {
+                self.buckets.entry(name.clone()).or_default().counters = counters;
+                self.current = Some(name);
+            }
+            SnapshotPart::Records(records) => {
+                let bucket = self.current.as_ref().and_then(|name| self.buckets.get_mut(name));
+                let bucket = bucket.ok_or_else(|| Error::Persistence {
+                    reason: "the snapshot has records before any bucket".to_owned(),
+                })?;
+                records.into_iter().for_each(|record| bucket.put(record));
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, commit: StoredCommit) -> Result<(), Error> {
+        if commit.version <= self.version {
+            // It is in the snapshot.
+            return Ok(());
+        }
+        if commit.version != self.version.next() {
+            let reason =
+                format!("commit {} follows commit {}: some are missing", commit.version, self.version);
+            return Err(Error::Persistence { reason });
+        }
+        (self.version, self.time) = (commit.version, self.time.max(commit.time));
+        for changes in commit.buckets {
+            match changes {
+                StoredChanges::Defined { bucket } => {
+                    self.buckets.entry(bucket).or_default();
+                }
+                StoredChanges::Dropped { bucket } => {
+                    self.buckets.remove(&bucket);
+                }
+                StoredChanges::Changed { bucket, counters, changes } => {
+                    let own = self.buckets.entry(bucket).or_default();
+                    own.counters = counters;
+                    changes.into_iter().for_each(|change| own.apply(change));
+                }
+            }
+        }
+        Ok(())
+    }
+}

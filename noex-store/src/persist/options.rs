@@ -1,0 +1,68 @@
+//! How commits are kept.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::adapter::StorageAdapter;
+use crate::error::Error;
+
+/// When a commit is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// So long after it was made at the latest, with all that were made meanwhile: what was made since is lost in a crash.
+    /// A commit does not wait.
+    Debounced(Duration),
+    /// Before anybody sees it: a write returns when its commit is on the disk, and fails if it cannot be. Writes that wait at the
+    /// same time share one sync.
+    Immediate,
+}
+
+impl Default for Durability {
+    fn default() -> Self {
+        Self::Debounced(Duration::from_millis(100))
+    }
+}
+
+pub(super) type OnError = Arc<dyn Fn(&Error) + Send + Sync>;
+
+/// How commits are kept, for [`StoreBuilder::persistence`](crate::StoreBuilder::persistence).
+#[must_use = "give it to the builder of a store"]
+pub struct Persistence {
+    pub(crate) adapter: Arc<dyn StorageAdapter>,
+    pub(crate) durability: Durability,
+    pub(crate) on_error: Option<OnError>,
+}
+
+impl Persistence {
+    /// Has an adapter keep the commits, [debounced](Durability::Debounced) by 100 ms.
+    pub fn new(adapter: impl StorageAdapter) -> Self {
+        Self { adapter: Arc::new(adapter), durability: Durability::default(), on_error: None }
+    }
+
+    /// How long commits are gathered before they are written: at most so much is lost in a crash.
+    pub fn debounce(self, time: Duration) -> Self {
+        self.durability(Durability::Debounced(time))
+    }
+
+    /// When a commit is on the disk.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Calls a function when commits cannot be written; they are written again, after a while. It runs in a thread of the store.
+    pub fn on_error(mut self, call: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.on_error = Some(Arc::new(call));
+        self
+    }
+}
+
+impl fmt::Debug for Persistence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Persistence")
+            .field("adapter", &self.adapter)
+            .field("durability", &self.durability)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,60 @@
+//! What a store keeps, as its users ask for it.
+
+use super::Store;
+use crate::engine::Version;
+use crate::error::Error;
+
+impl Store {
+    /// Begins to keep commits: those of the start first.
+    pub(super) async fn begin_to_keep(&self) -> Result<(), Error> {
+        let Some(keeper) = &self.services.keeper else { return Ok(()) };
+        keeper.start();
+        if let Err(error) = keeper.flush(self.engine.load().version).await {
+            // Whoever starts again must find the adapter free.
+            keeper.stop(std::time::Instant::now());
+            return Err(error);
+        }
+        keeper.take_the_lead();
+        Ok(())
+    }
+
+    /// Waits until all that was committed before this call is on the disk, and has it written at once.
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// let persistence = Persistence::new(MemoryAdapter::new()).debounce(Duration::from_secs(60));
+    /// let store = Store::builder().bucket::<Note>().persistence(persistence).start().await?;
+    /// store.bucket::<Note>()?.insert(Note { id: 7 })?;
+    /// store.flush().await?;
+    /// assert_eq!(store.durable_version(), store.snapshot().version());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::PersistenceRequired`] if the store has none. What the adapter says, if a write fails meanwhile: it is tried again
+    /// all the same. [`Error::Degraded`], [`Error::Stopped`].
+    pub async fn flush(&self) -> Result<(), Error> {
+        self.wait_until_durable(self.engine.load().version).await
+    }
+
+    /// Waits until a commit is on the disk, and has it written at once.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub async fn wait_until_durable(&self, version: Version) -> Result<(), Error> {
+        match &self.services.keeper {
+            Some(keeper) => keeper.flush(version).await,
+            None => Err(Error::PersistenceRequired),
+        }
+    }
+
+    /// The last commit that is on the disk; 0 in a store without [persistence](crate::StoreBuilder::persistence). One atomic load.
+    pub fn durable_version(&self) -> Version {
+        self.services.keeper.as_ref().map_or(Version(0), |keeper| keeper.durable())
+    }
+}
