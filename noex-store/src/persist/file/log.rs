@@ -16,9 +16,6 @@ use crate::engine::{StoredCommit, Version};
 use crate::error::Error;
 use crate::persist::adapter::LoadSink;
 
-/// A segment that is longer is ended.
-const SEGMENT: u64 = 8 << 20;
-
 #[derive(Serialize, Deserialize)]
 struct Head {
     format: u32,
@@ -36,6 +33,8 @@ pub(super) struct Log {
     pub(super) last: Version,
     /// Whether the last segment may hold more than it should: a write to it has failed.
     broken: bool,
+    /// A segment that is longer is ended.
+    longest: u64,
 }
 
 struct Segment {
@@ -46,9 +45,9 @@ struct Segment {
 }
 
 impl Log {
-    pub(super) fn new(disk: &Arc<dyn Disk>, folder: &Path) -> Self {
+    pub(super) fn new(disk: &Arc<dyn Disk>, folder: &Path, longest: u64) -> Self {
         let (disk, folder) = (Arc::clone(disk), folder.to_owned());
-        Self { disk, folder, segments: Vec::new(), file: None, last: Version(0), broken: false }
+        Self { disk, folder, segments: Vec::new(), file: None, last: Version(0), broken: false, longest }
     }
 
     fn path(&self, after: Version) -> PathBuf {
@@ -146,7 +145,7 @@ impl Log {
         let new = commits.partition_point(|commit| commit.version <= self.last);
         let commits = &commits[new..];
         let Some(last) = commits.last() else { return Ok(()) };
-        if self.broken || self.segments.last().is_none_or(|segment| segment.len >= SEGMENT) {
+        if self.broken || self.segments.last().is_none_or(|segment| segment.len >= self.longest) {
             self.next_segment()?;
         }
         let path = self.segments.last().map(|segment| self.path(segment.after)).unwrap_or_default();
@@ -188,6 +187,8 @@ impl Log {
                 self.cut(&path, len)?;
             }
         }
+        // If this fails half-way, a file of that name may be there: the old segment must not go on beside it.
+        self.broken = true;
         let after = self.last;
         let path = self.path(after);
         let make = || {

@@ -4,6 +4,8 @@ mod disk;
 mod frame;
 mod log;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
 use std::fmt;
@@ -22,8 +24,20 @@ use crate::sync::{AtomicU64, Mutex};
 
 /// The version of the files' format.
 const FORMAT: u32 = 1;
-/// A log below this size is not worth a snapshot.
-const SMALL: u64 = 4 << 20;
+/// From what size on something is done.
+#[derive(Clone, Copy)]
+struct Sizes {
+    /// A segment of the log that is longer is ended.
+    segment: u64,
+    /// A log below this size is not worth a snapshot.
+    small: u64,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { segment: 8 << 20, small: 4 << 20 }
+    }
+}
 
 /// Keeps commits in a folder: an append-only log with checksums, and snapshots.
 ///
@@ -60,6 +74,7 @@ const SMALL: u64 = 4 << 20;
 pub struct FileAdapter {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
+    sizes: Sizes,
     lock: Mutex<Option<Box<dyn Any + Send + Sync>>>,
     log: Mutex<Log>,
     /// The bytes of the log, and of the last snapshot.
@@ -77,14 +92,14 @@ impl FileAdapter {
     /// # Errors
     /// [`Error::Persistence`], if the folder cannot be made, or another store has it open.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, Error> {
-        Self::on(Arc::new(RealDisk), folder.into())
+        Self::on(Arc::new(RealDisk), folder.into(), Sizes::default())
     }
 
-    fn on(disk: Arc<dyn Disk>, folder: PathBuf) -> Result<Self, Error> {
+    fn on(disk: Arc<dyn Disk>, folder: PathBuf, sizes: Sizes) -> Result<Self, Error> {
         let lock = disk.lock(&folder).map_err(|error| failed("open", &folder, &error))?;
-        let log = Mutex::new(Log::new(&disk, &folder));
+        let log = Mutex::new(Log::new(&disk, &folder, sizes.segment));
         let (log_len, snapshot_len) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Self { disk, folder, lock: Mutex::new(Some(lock)), log, log_len, snapshot_len })
+        Ok(Self { disk, folder, sizes, lock: Mutex::new(Some(lock)), log, log_len, snapshot_len })
     }
 
     fn snapshot_path(&self, version: Version) -> PathBuf {
@@ -159,7 +174,7 @@ impl StorageAdapter for FileAdapter {
 
     fn wants_snapshot(&self) -> bool {
         let log = self.log_len.load(Ordering::Relaxed);
-        log > SMALL && log > self.snapshot_len.load(Ordering::Relaxed)
+        log > self.sizes.small && log > self.snapshot_len.load(Ordering::Relaxed)
     }
 
     fn close(&self) -> AdapterFuture<'_, ()> {

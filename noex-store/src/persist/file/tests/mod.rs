@@ -1,0 +1,228 @@
+//! Crash images: for random workloads the machine is stopped at any operation, any part of what was not synced is kept, and
+//! what is read then must be the state after some commit, with all that was durable: also after a crash within that reading.
+//!
+//! `NOEX_CRASH_IMAGES=1000000 cargo test --release -p noex-store crash_images` looks at so many.
+
+mod disk;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use disk::{CrashDisk, Lie};
+
+use super::{FileAdapter, Sizes};
+use crate::engine::tests::Random;
+use crate::engine::{StoredChange, StoredChanges, StoredCommit, StoredRecord, Version};
+use crate::error::Error;
+use crate::persist::adapter::{LoadSink, SnapshotPart, SnapshotSource, StorageAdapter};
+use crate::persist::image::Image;
+use crate::service::Parker;
+
+/// Small, so that segments end and snapshots are written all the time.
+const SIZES: Sizes = Sizes { segment: 1500, small: 3000 };
+
+fn now<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    Arc::new(Parker::default()).block_on(future, None, || false).unwrap_or(Err(Error::Stopped))
+}
+
+/// The buckets, with their records in order.
+type Contents = Vec<(String, Vec<(String, String)>)>;
+
+fn contents(image: &Image) -> Contents {
+    let buckets = image.buckets.iter().map(|(name, bucket)| {
+        let records = bucket.clone().into_records();
+        (name.clone(), records.map(|record| (record.key, record.value)).collect())
+    });
+    buckets.collect()
+}
+
+fn record(random: &mut Random) -> StoredRecord {
+    let value = "v".repeat(random.below(90) * random.below(8)) + &random.below(1000).to_string();
+    let key = random.below(12).to_string();
+    StoredRecord { key, value, version: 1, created_at: 5, updated_at: 5, expires_at: None }
+}
+
+fn commit(version: u64, random: &mut Random) -> StoredCommit {
+    let mut buckets = Vec::new();
+    for bucket in ["a", "b"] {
+        let bucket = bucket.to_owned();
+        match random.below(12) {
+            0 => buckets.push(StoredChanges::Dropped { bucket }),
+            1..=9 => {
+                let changes = (0..random.below(4)).map(|_| match random.below(3) {
+                    0 => StoredChange::Delete(random.below(12).to_string()),
+                    _ => StoredChange::Put(record(random)),
+                });
+                let changes = changes.collect();
+                buckets.push(StoredChanges::Changed { bucket, counters: Vec::new(), changes });
+            }
+            _ => {}
+        }
+    }
+    StoredCommit { version: Version(version), time: version, buckets }
+}
+
+/// A state as a snapshot.
+struct Source {
+    version: Version,
+    parts: std::vec::IntoIter<SnapshotPart>,
+}
+
+impl Source {
+    fn of(image: &Image) -> Self {
+        let mut parts = Vec::new();
+        for (name, bucket) in &image.buckets {
+            parts.push(SnapshotPart::Bucket { name: name.clone(), counters: Vec::new() });
+            let records: Vec<_> = bucket.clone().into_records().collect();
+            parts.extend(records.chunks(3).map(|records| SnapshotPart::Records(records.to_vec())));
+        }
+        Self { version: image.version, parts: parts.into_iter() }
+    }
+}
+
+impl SnapshotSource for Source {
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn time(&self) -> u64 {
+        self.version.get()
+    }
+
+    fn next_part(&mut self) -> Result<Option<SnapshotPart>, Error> {
+        Ok(self.parts.next())
+    }
+}
+
+/// What was given to the adapter, and what it has promised.
+struct Run {
+    image: Image,
+    /// The contents after each version.
+    states: Vec<Contents>,
+    durable: u64,
+}
+
+impl Run {
+    fn new() -> Self {
+        let image = Image::default();
+        Self { states: vec![contents(&image)], image, durable: 0 }
+    }
+
+    /// Has the adapter do random things, until it has crashed or there have been so many.
+    fn work(&mut self, adapter: &FileAdapter, random: &mut Random, steps: usize) {
+        for _ in 0..steps {
+            if random.below(9) == 0 || adapter.wants_snapshot() {
+                let _ = now(adapter.write_snapshot(&mut Source::of(&self.image)))
+                    .and_then(|()| now(adapter.truncate(self.image.version)));
+                continue;
+            }
+            let first = self.image.version.get() + 1;
+            let commits: Vec<_> =
+                (first..=first + random.below(3) as u64).map(|v| commit(v, random)).collect();
+            let mut next = self.states.clone();
+            let mut image = std::mem::take(&mut self.image);
+            for commit in &commits {
+                image.commit(commit.clone()).expect("dense");
+                next.push(contents(&image));
+            }
+            self.image = image;
+            self.states = next;
+            // One that fails is tried again, and then has all that is not durable.
+            let mut tries = 0;
+            while now(adapter.append(&commits)).is_err() {
+                tries += 1;
+                if tries == 5 {
+                    return;
+                }
+            }
+            self.durable = self.image.version.get();
+        }
+    }
+
+    /// Reads what is there; what is wrong with it.
+    fn check(&self, disk: &CrashDisk) -> Result<Image, String> {
+        let adapter = open(disk).map_err(|error| error.to_string())?;
+        let mut image = Image::default();
+        now(adapter.load(&mut image)).map_err(|error| error.to_string())?;
+        let version = image.version.get();
+        if version < self.durable {
+            return Err(format!("commit {} was durable, and {version} is the last", self.durable));
+        }
+        match self.states.get(version as usize) {
+            Some(state) if *state == contents(&image) => Ok(image),
+            Some(_) => Err(format!("what is there is not what commit {version} left")),
+            None => Err(format!("commit {version} never was")),
+        }
+    }
+}
+
+fn open(disk: &CrashDisk) -> Result<FileAdapter, Error> {
+    FileAdapter::on(Arc::new(disk.clone()), PathBuf::from("data"), SIZES)
+}
+
+/// Looks at some images of one run; how many, or what was wrong.
+fn images(seed: u64, each: usize, lie: Lie) -> Result<usize, String> {
+    let mut random = Random::new(seed);
+    let mut run = Run::new();
+    // The first run is over after so many operations; on some disks operations fail before that, too.
+    let fails = if random.below(3) == 0 { 20 } else { 0 };
+    let disk = CrashDisk::new(1 + random.below(140) as u64, fails, seed, lie);
+    let Ok(adapter) = open(&disk) else { return Ok(0) };
+    if now(adapter.load(&mut Image::default())).is_ok() {
+        run.work(&adapter, &mut random, 40);
+    }
+    let mut seen = 0;
+    for _ in 0..each {
+        // A crash while it is read, and then another reading.
+        let again = disk.crashed(&mut random, random_limit(seed, seen));
+        let _ = run.check(&again);
+        let left = again.crashed(&mut random, u64::MAX);
+        let image = run.check(&left).map_err(|reason| format!("seed {seed}, image {seen}: {reason}"))?;
+        // It goes on from there.
+        let mut next =
+            Run { states: run.states[..=image.version.get() as usize].to_vec(), durable: 0, image };
+        let adapter = open(&left).map_err(|error| error.to_string())?;
+        now(adapter.load(&mut Image::default())).map_err(|error| error.to_string())?;
+        next.work(&adapter, &mut random, 3);
+        next.check(&left).map_err(|reason| format!("seed {seed}, after image {seen}: {reason}"))?;
+        seen += 1;
+    }
+    Ok(seen)
+}
+
+fn random_limit(seed: u64, number: usize) -> u64 {
+    1 + (seed.wrapping_mul(31).wrapping_add(number as u64 * 7)) % 12
+}
+
+#[test]
+fn crash_images_have_all_that_was_durable() {
+    let wanted = std::env::var("NOEX_CRASH_IMAGES").ok().and_then(|text| text.parse().ok()).unwrap_or(3_000);
+    let (mut seen, mut seed) = (0, 0);
+    while seen < wanted {
+        seen += images(seed, 20, Lie::None).unwrap_or_else(|reason| panic!("{reason}"));
+        seed += 1;
+    }
+    println!("{seen} images of {seed} runs");
+}
+
+#[test]
+fn a_sync_that_is_left_out_is_caught() {
+    for lie in [Lie::Files, Lie::Folders] {
+        let caught = (0..300).filter(|seed| images(*seed, 20, lie).is_err()).count();
+        assert!(caught > 10, "{caught} of 300 runs");
+    }
+}
+
+#[test]
+fn the_runs_have_segments_and_snapshots() {
+    let disk = CrashDisk::new(u64::MAX, 0, 7, Lie::None);
+    let adapter = open(&disk).expect("a good disk");
+    let mut run = Run::new();
+    let mut random = Random::new(7);
+    now(adapter.load(&mut run.image)).expect("empty");
+    run.work(&adapter, &mut random, 200);
+    assert!(run.durable > 150 && disk.operations() > 500);
+    assert!(adapter.versions("snapshot-").expect("listed") > vec![Version(100)]);
+    assert!(adapter.versions("log-").expect("listed").len() <= 6, "truncated");
+    run.check(&disk).expect("all of it");
+}
