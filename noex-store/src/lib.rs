@@ -50,6 +50,8 @@
 //!   that expire, and time that tests set.
 //! - [`bridge_to_rules`], [`EventReceiver`]: events forwarded to a rule engine, one after the other; [`StoreStats`]: what a store
 //!   holds and has done, in numbers.
+//! - [`Persistence`], [`FileAdapter`], [`Durability`]: commits that are kept, and read again at the next start;
+//!   [`StorageAdapter`]: for other places to keep them.
 //! - [`Reader`]: all that can be asked of a bucket, the same on a handle, in a snapshot and in a transaction.
 //! - [`Field`], [`Filter`], [`Select`]: typed conditions, orders, pages, aggregates; [`Explanation`] says what the planner
 //!   does with them.

@@ -1,0 +1,238 @@
+//! What it costs to keep commits in files, beside bare syncs and SQLite in a file: `cargo bench --bench persistence`.
+//!
+//! The files are in the folder for temporary files, or in `NOEX_BENCH_FOLDER`: syncs are as slow as the disk under it.
+
+mod common;
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Barrier;
+use std::time::Instant;
+
+use common::{Bound, Group, nanos, time, wanted};
+use noex_store::prelude::*;
+
+const WRITERS: usize = 16;
+const RECORDS: usize = 1_000_000;
+
+#[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+#[bucket(name = "notes")]
+struct Note {
+    #[bucket(key, generated = "autoincrement")]
+    id: u64,
+    #[bucket(index)]
+    size: u64,
+    text: String,
+}
+
+fn note(number: usize) -> impl Insertable<Note> {
+    Note::draft().size(number as u64 % 100).text("some text of a usual length, or a bit more than that")
+}
+
+fn folder(name: &str) -> PathBuf {
+    let base = std::env::var_os("NOEX_BENCH_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from);
+    let folder = base.join(format!("noex-store-bench-{}-{name}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+}
+
+fn open(name: &str, durability: Durability) -> (Store, BucketHandle<Note>) {
+    let persistence = Persistence::new(FileAdapter::open(folder(name)).expect("free")).durability(durability);
+    let store = wait(Store::builder().bucket::<Note>().persistence(persistence).start()).expect("starts");
+    let notes = store.bucket().expect("defined");
+    (store, notes)
+}
+
+fn sqlite(folder: &std::path::Path) -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open(folder.join("db")).expect("opens");
+    connection.pragma_update(None, "journal_mode", "WAL").expect("WAL");
+    connection.pragma_update(None, "synchronous", "FULL").expect("FULL");
+    connection.busy_timeout(std::time::Duration::from_secs(60)).expect("waits");
+    connection
+        .execute_batch(
+            "CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY AUTOINCREMENT, size INTEGER, text TEXT);
+             CREATE INDEX IF NOT EXISTS by_size ON notes (size);",
+        )
+        .expect("made");
+    connection
+}
+
+fn sqlite_insert(connection: &rusqlite::Connection, number: usize) {
+    let text = "some text of a usual length, or a bit more than that";
+    let mut statement =
+        connection.prepare_cached("INSERT INTO notes (size, text) VALUES (?, ?)").expect("good");
+    statement.execute((number as i64 % 100, text)).expect("inserted");
+}
+
+/// The time of one of so many operations, done by all writers together.
+fn together<S: Sync>(shared: &S, each: usize, work: impl Fn(&S, usize, usize) + Sync) -> f64 {
+    let barrier = Barrier::new(WRITERS + 1);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..WRITERS)
+            .map(|thread| {
+                let (barrier, work) = (&barrier, &work);
+                scope.spawn(move || {
+                    barrier.wait();
+                    (0..each).for_each(|number| work(shared, thread, number));
+                })
+            })
+            .collect();
+        barrier.wait();
+        let start = Instant::now();
+        threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        nanos(start.elapsed(), each * WRITERS)
+    })
+}
+
+fn debounced() {
+    let (kept, bare) =
+        (open("debounced", Durability::default()), wait(Store::builder().bucket::<Note>().start()));
+    let bare = bare.expect("starts");
+    let bare_notes = bare.bucket::<Note>().expect("defined");
+    Group::new("an insert, debounced by 100 ms, as its writer sees it")
+        .subject("kept in files", |_| {
+            let spent = time(10_000, |number| kept.1.insert(note(number)).expect("new"));
+            wait(kept.0.flush()).expect("written");
+            spent
+        })
+        .subject("in memory alone", |_| time(10_000, |number| bare_notes.insert(note(number)).expect("new")))
+        .target(Bound::AtMost, 1.3)
+        .run(25);
+    // Each commit that is written by itself, as far as bytes are concerned.
+    wait(kept.0.stop()).expect("written");
+}
+
+fn immediate() {
+    let (store, notes) = open("immediate", Durability::Immediate);
+    let bare = folder("bare");
+    let mut file = OpenOptions::new().create(true).append(true).open(bare.join("log")).expect("a file");
+    let bytes = [7_u8; 190];
+    let alone = folder("sqlite");
+    let connection = sqlite(&alone);
+    let one = Group::new("a durable insert, one writer")
+        .subject("noex-store", |_| time(100, |number| notes.insert(note(number)).expect("new")))
+        .subject("bare write and sync of its bytes", |_| {
+            time(100, |_| {
+                file.write_all(&bytes).expect("written");
+                file.sync_data().expect("synced");
+            })
+        })
+        .target(Bound::AtMost, 1.3)
+        .subject("SQLite, WAL, FULL", |_| time(100, |number| sqlite_insert(&connection, number)))
+        .target(Bound::AtMost, 1.0)
+        .run(25);
+    let many = Group::new("a durable insert, 16 writers together, each one's part")
+        .subject("noex-store", |_| {
+            together(&notes, 60, |notes, _, number| drop(notes.insert(note(number)).expect("new")))
+        })
+        .subject("SQLite, WAL, FULL", |_| {
+            let connections: Vec<_> = (0..WRITERS).map(|_| std::sync::Mutex::new(sqlite(&alone))).collect();
+            together(&connections, 10, |connections, thread, number| {
+                sqlite_insert(&connections[thread].lock().expect("its own"), number);
+            })
+        })
+        .target(Bound::AtMost, 1.0)
+        .run(15);
+    let ratio = one[0] / many[0];
+    let kept = if ratio >= 8.0 { "kept" } else { "MISSED" };
+    println!("  16 writers make {ratio:.1} times the commits of one  [at least 8: {kept}]");
+    wait(store.stop()).expect("written");
+}
+
+/// The bytes of all files of a folder.
+fn size(folder: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(folder).expect("there").flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|data| data.len()).sum()
+}
+
+fn bytes() {
+    let own = folder("bytes");
+    let persistence =
+        Persistence::new(FileAdapter::open(&own).expect("free")).durability(Durability::Immediate);
+    let store = wait(Store::builder().bucket::<Note>().persistence(persistence).start()).expect("starts");
+    let notes = store.bucket::<Note>().expect("defined");
+    notes.insert_many((0..10_000).map(note)).expect("new");
+    let before = size(&own);
+    for id in 1..=20_u64 {
+        notes.update(&id, Note::patch().size(7_u64)).expect("there");
+    }
+    let record = serde_json::to_string(notes.get(&1).expect("there").value()).expect("JSON").len();
+    println!(
+        "\n20 changes of one record each, of 10,000: {} bytes written; a record is {record} bytes of JSON",
+        size(&own) - before
+    );
+    wait(store.stop()).expect("written");
+}
+
+fn recovery() {
+    let own = folder("recovery");
+    let open = || {
+        let persistence = Persistence::new(FileAdapter::open(&own).expect("free"));
+        let start = Instant::now();
+        let store = wait(Store::builder().bucket::<Note>().persistence(persistence).start()).expect("starts");
+        (store, start.elapsed())
+    };
+    let (store, _) = open();
+    let notes = store.bucket::<Note>().expect("defined");
+    for batch in 0..RECORDS / 1000 {
+        notes.insert_many((0..1000).map(|number| note(batch * 1000 + number))).expect("new");
+    }
+    wait(store.stop()).expect("written");
+    drop((store, notes));
+    println!("\na start with {RECORDS} records, {:.0} MB of files", size(&own) as f64 / 1e6);
+    let mut spent: Vec<f64> = Vec::new();
+    for _ in 0..3 {
+        let (store, time) = open();
+        assert_eq!(store.bucket::<Note>().expect("defined").count(), RECORDS);
+        wait(store.stop()).expect("stops");
+        spent.push(time.as_secs_f64());
+    }
+    spent.sort_by(f64::total_cmp);
+    // The same records, as they would be read by a program of one's own.
+    let lines: Vec<String> = {
+        let (store, _) = open();
+        let notes = store.bucket::<Note>().expect("defined");
+        notes.all().iter().map(|note| serde_json::to_string(note.value()).expect("JSON")).collect()
+    };
+    let file = own.join("lines");
+    std::fs::write(&file, lines.join("\n")).expect("written");
+    let start = Instant::now();
+    let text = std::fs::read_to_string(&file).expect("read");
+    let all: Vec<Note> = text.lines().map(|line| serde_json::from_str(line).expect("a note")).collect();
+    let bare = start.elapsed().as_secs_f64();
+    assert_eq!(all.len(), RECORDS);
+    let ratio = spent[1] / bare;
+    let kept = if ratio <= 3.0 { "kept" } else { "MISSED" };
+    println!(
+        "  start {:.2} s; reading and decoding the records alone {bare:.2} s: {ratio:.1} times  [at most 3: {kept}]",
+        spent[1]
+    );
+}
+
+fn main() {
+    if wanted("debounced") {
+        debounced();
+    }
+    if wanted("immediate") {
+        immediate();
+    }
+    if wanted("bytes") {
+        bytes();
+    }
+    if wanted("recovery") {
+        recovery();
+    }
+    let base = std::env::var_os("NOEX_BENCH_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from);
+    let own = format!("noex-store-bench-{}-", std::process::id());
+    for entry in std::fs::read_dir(base).expect("there").flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&own) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
