@@ -426,6 +426,20 @@ fn what_the_log_has_lost_is_written_as_a_snapshot() -> Result<(), Error> {
     assert!(store.stats().persistence.snapshots > 0);
     let before = contents(&store);
     wait(store.stop())?;
+
+    // A snapshot has the buckets that nobody has defined, too.
+    let few = Store::builder().bucket::<Session>().commit_log_capacity(16);
+    let few =
+        wait(few.persistence(Persistence::new(flaky.clone()).debounce(Duration::from_millis(1))).start())?;
+    flaky.fails.store(true, Ordering::SeqCst);
+    for id in 100..150 {
+        few.bucket::<Session>()?.insert(Session { id })?;
+    }
+    few.bucket::<Session>()?.delete_many(100..150)?;
+    flaky.fails.store(false, Ordering::SeqCst);
+    wait(few.flush()).or_else(|_| wait(few.flush()))?;
+    assert!(few.stats().persistence.snapshots > 0);
+    wait(few.stop())?;
     let store = open(Persistence::new(flaky))?;
     assert_eq!(contents(&store), before);
     Ok(())
