@@ -43,6 +43,8 @@ pub(crate) struct Engine {
     counts: Counts,
     /// Has commits kept before they are published.
     keep_first: OnceLock<KeepFirst>,
+    /// How many writes of others the last batch had that was kept first.
+    pub(super) company: AtomicU64,
 }
 
 type KeepFirst = Box<dyn Fn(&[Arc<Commit>], &Root) -> Result<(), Error> + Send + Sync>;
@@ -68,6 +70,7 @@ impl Engine {
             has_alive: AtomicBool::new(false),
             counts: Counts::default(),
             keep_first: OnceLock::new(),
+            company: AtomicU64::new(0),
         }
     }
 
