@@ -313,7 +313,7 @@ impl Engine {
     /// A table of what was kept.
     pub(crate) fn restore<B: Bucket>(
         &self,
-        records: impl Iterator<Item = StoredRecord>,
+        records: Vec<StoredRecord>,
         counters: &[(String, u64)],
     ) -> Result<Table<B>, Error> {
         // The record's code runs here: its `Deserialize`, a validator, its `Ord`.

@@ -1,5 +1,8 @@
 //! Records and commits in the form in which they are kept: without Rust's types, each key and value as its JSON.
 
+use std::num::{NonZero, NonZeroU64};
+use std::thread;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -92,16 +95,6 @@ impl StoredRecord {
             reason: error.to_string(),
         })
     }
-
-    fn meta(&self, row: RowId) -> Meta {
-        Meta {
-            row,
-            version: self.version,
-            created_at: self.created_at,
-            updated_at: self.updated_at,
-            expires_at: self.expires_at.and_then(std::num::NonZeroU64::new),
-        }
-    }
 }
 
 pub(super) fn stored_changes<B: Bucket>(changes: &[Change<B>]) -> Result<Vec<StoredChange>, Error> {
@@ -113,20 +106,19 @@ pub(super) fn stored_changes<B: Bucket>(changes: &[Change<B>]) -> Result<Vec<Sto
 }
 
 impl<B: Bucket> Table<B> {
-    /// A table of what was kept, in the order of insertion; checked as an insert is. O(n log n).
+    /// A table of what was kept, in the order of insertion; checked as an insert is. O(n log n); the records are read by all
+    /// cores.
     ///
     /// # Errors
     /// [`Error::NotReadable`] for a record that is not one of this type, and what an insert would say.
     pub(crate) fn restore(
         hash: HashState,
-        records: impl Iterator<Item = StoredRecord>,
+        records: Vec<StoredRecord>,
         counters: &[(String, u64)],
     ) -> Result<Self, Error> {
         let mut table = Self::new(hash);
-        let mut restored = Vec::new();
-        for stored in records {
-            let value: B = stored.read(B::NAME)?;
-            crate::bucket::validate(&value)?;
+        let mut restored = Vec::with_capacity(records.len());
+        for (value, stored) in read_all::<B>(records)?.into_iter().flatten() {
             restored.push(table.restore_one(value, stored.meta(table.rows().next()))?);
         }
         table.build_indexes(&restored);
@@ -135,4 +127,60 @@ impl<B: Bucket> Table<B> {
         }
         Ok(table)
     }
+}
+
+/// What is left of a stored record when its key and its value have been read.
+struct Metadata {
+    version: u64,
+    created_at: u64,
+    updated_at: u64,
+    expires_at: Option<u64>,
+}
+
+impl Metadata {
+    fn meta(&self, row: RowId) -> Meta {
+        Meta {
+            row,
+            version: self.version,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            expires_at: self.expires_at.and_then(NonZeroU64::new),
+        }
+    }
+}
+
+type Read<B> = Vec<(B, Metadata)>;
+
+/// Reads and validates records; each part by a thread, if there are many.
+fn read_all<B: Bucket>(records: Vec<StoredRecord>) -> Result<Vec<Read<B>>, Error> {
+    /// So many are worth a thread.
+    const MANY: usize = 4096;
+    let read = |part: Vec<StoredRecord>| -> Result<Read<B>, Error> {
+        let one = |stored: StoredRecord| {
+            let value: B = stored.read(B::NAME)?;
+            crate::bucket::validate(&value)?;
+            let StoredRecord { version, created_at, updated_at, expires_at, .. } = stored;
+            Ok((value, Metadata { version, created_at, updated_at, expires_at }))
+        };
+        part.into_iter().map(one).collect()
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let size = records.len().div_ceil(cores).max(MANY);
+    let mut rest = records.into_iter();
+    let parts: Vec<Vec<StoredRecord>> = std::iter::from_fn(|| {
+        Some(rest.by_ref().take(size).collect()).filter(|part: &Vec<_>| !part.is_empty())
+    })
+    .collect();
+    if parts.len() < 2 {
+        return parts.into_iter().map(read).collect();
+    }
+    thread::scope(|scope| {
+        let read = &read;
+        let threads: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || read(part))).collect();
+        threads
+            .into_iter()
+            // A panic of the record's code goes on to whoever catches it.
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
 }

@@ -1,35 +1,58 @@
 //! Buckets as they were kept: what loading gives, before the records have their types.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
 use super::adapter::{LoadSink, SnapshotPart};
 use crate::engine::{StoredChange, StoredChanges, StoredCommit, StoredRecord, Version};
 use crate::error::Error;
 
 /// A bucket's records, in the order of insertion.
-#[derive(Debug, Default, Clone)]
+#[derive(Default, Clone)]
 pub(crate) struct BucketImage {
     pub(crate) counters: Vec<(String, u64)>,
     rows: Vec<Option<StoredRecord>>,
-    by_key: HashMap<String, usize>,
+    /// The places of the keys, which stand in the rows.
+    by_key: HashTable<usize>,
+    hash: RandomState,
 }
 
 impl BucketImage {
+    fn find(&self, key: &str) -> Option<usize> {
+        let is_it = |at: &usize| self.rows[*at].as_ref().is_some_and(|record| record.key == key);
+        self.by_key.find(self.hash.hash_one(key), is_it).copied()
+    }
+
     fn put(&mut self, record: StoredRecord) {
-        match self.by_key.get(&record.key) {
-            Some(at) => self.rows[*at] = Some(record),
+        match self.find(&record.key) {
+            Some(at) => self.rows[at] = Some(record),
             None => {
-                self.by_key.insert(record.key.clone(), self.rows.len());
                 self.rows.push(Some(record));
+                self.index(self.rows.len() - 1);
             }
         }
+    }
+
+    /// Notes the place of a record whose key is not there yet.
+    fn index(&mut self, at: usize) {
+        let Self { rows, by_key, hash, .. } = self;
+        let hash_at = |at: &usize| rows[*at].as_ref().map_or(0, |record| hash.hash_one(record.key.as_str()));
+        by_key.insert_unique(hash_at(&at), at, hash_at);
     }
 
     fn apply(&mut self, change: StoredChange) {
         match change {
             StoredChange::Put(record) => self.put(record),
             StoredChange::Delete(key) => {
-                if let Some(at) = self.by_key.remove(&key) {
+                if let Some(at) = self.find(&key)
+                    && let Ok(found) =
+                        self.by_key.find_entry(self.hash.hash_one(key.as_str()), |own| *own == at)
+                {
+                    found.remove();
                     self.rows[at] = None;
                 }
             }
@@ -38,13 +61,18 @@ impl BucketImage {
         if self.rows.len() > 64 && self.rows.len() > 2 * self.by_key.len() {
             self.rows.retain(Option::is_some);
             self.by_key.clear();
-            let keys = self.rows.iter().flatten().enumerate();
-            self.by_key.extend(keys.map(|(at, record)| (record.key.clone(), at)));
+            (0..self.rows.len()).for_each(|at| self.index(at));
         }
     }
 
     pub(crate) fn into_records(self) -> impl Iterator<Item = StoredRecord> {
         self.rows.into_iter().flatten()
+    }
+}
+
+impl fmt::Debug for BucketImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BucketImage").field("records", &self.by_key.len()).finish_non_exhaustive()
     }
 }
 

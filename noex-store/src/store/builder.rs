@@ -176,7 +176,7 @@ impl StoreBuilder {
 /// A bucket's table of what is kept of it.
 pub(super) fn restored<B: Bucket>(engine: &Engine, image: BucketImage) -> Result<Table<B>, Error> {
     let counters = image.counters.clone();
-    engine.restore::<B>(image.into_records(), &counters)
+    engine.restore::<B>(image.into_records().collect(), &counters)
 }
 
 impl fmt::Debug for StoreBuilder {
