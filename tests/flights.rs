@@ -394,6 +394,35 @@ fn flights<'l>(lines: impl IntoIterator<Item = &'l str>) -> String {
     format!("{FLIGHTS}{}\n", lines.join("\n"))
 }
 
+#[tokio::test]
+async fn what_is_kept_is_read_again_and_not_the_csv() {
+    let (csv, kept) = (Folder::new("kept-csv"), Folder::new("kept"));
+    let data = kept.path().join("data");
+    let ids = |store: &Store| {
+        let flights = store.bucket::<Flight>().expect("a bucket").all();
+        flights.iter().map(|flight| (flight.id, flight.version(), flight.value().clone())).collect::<Vec<_>>()
+    };
+    // A load that is cut off: the last table is missing.
+    fs::rename(csv.path().join("flights.csv"), csv.path().join("later.csv")).expect("renamed");
+    let store = load::kept(&data).await.expect("the store starts");
+    load::load_once(&store, csv.path(), |_| {}).expect_err("no flights");
+    assert!(store.bucket::<Airline>().expect("a bucket").count() > 0, "a part is there");
+    store.stop().await.expect("written");
+
+    fs::rename(csv.path().join("later.csv"), csv.path().join("flights.csv")).expect("renamed");
+    let store = load::kept(&data).await.expect("the store starts");
+    assert!(load::load_once(&store, csv.path(), |_| {}).expect("good").is_some(), "it is loaded anew");
+    let before = ids(&store);
+    assert_eq!(before.len(), 1);
+    store.stop().await.expect("written");
+
+    fs::remove_file(csv.path().join("flights.csv")).expect("removed");
+    let store = load::kept(&data).await.expect("the store starts");
+    assert!(load::load_once(&store, csv.path(), |_| {}).expect("good").is_none(), "nothing is loaded");
+    assert_eq!(ids(&store), before);
+    store.stop().await.expect("written");
+}
+
 /// Loads a folder that is bad, and gives the error and what the store holds then.
 async fn refused(folder: &Path) -> (LoadError, Store) {
     let store = load::store().await.expect("the store starts");

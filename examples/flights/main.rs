@@ -1,4 +1,4 @@
-//! A year of flights in five buckets: `cargo run --release --example flights [DATA_DIR]`.
+//! A year of flights in five buckets: `cargo run --release --example flights -- [--data DIR] [CSV_DIR]`.
 //!
 //! Loads airlines, airports, planes, weather and flights from CSV, and asks the store what one would like to know. `model`
 //! has the buckets, `load` fills them, `report` has the questions, `print` puts the answers on paper.
@@ -24,11 +24,13 @@ use progress::Progress;
 const USAGE: &str = "\
 Loads flights from New York into a store, and reports on them.
 
-Usage: cargo run --release --example flights [-- DATA_DIR]
+Usage: cargo run --release --example flights [-- [--data DIR] [CSV_DIR]]
 
-  DATA_DIR  a folder with airlines, airports, planes, weather and flights, each
-            as .csv or .csv.gz, as the R package nycflights13 has them.
-            Without it: the flights of January 2013, which come with the example.
+  CSV_DIR     a folder with airlines, airports, planes, weather and flights, each
+              as .csv or .csv.gz, as the R package nycflights13 has them.
+              Without it: the flights of January 2013, which come with the example.
+  --data DIR  a folder to keep the records in: the next run starts from there, and
+              reads no CSV.
 
 The report goes to the standard output, progress and errors to the standard error.";
 
@@ -38,16 +40,23 @@ const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/flights/data
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let folder = match arguments.as_slice() {
-        [] => PathBuf::from(SAMPLE),
+    let is_option = |argument: &OsString| argument.as_encoded_bytes().starts_with(b"-");
+    let (data, rest) = match arguments.as_slice() {
         [help] if help == "--help" || help == "-h" => return told(writeln!(io::stdout(), "{USAGE}")),
-        [folder] if !folder.as_encoded_bytes().starts_with(b"-") => PathBuf::from(folder),
+        [option, data, rest @ ..] if option == "--data" && !is_option(data) => {
+            (Some(PathBuf::from(data)), rest)
+        }
+        rest => (None, rest),
+    };
+    let folder = match rest {
+        [] => PathBuf::from(SAMPLE),
+        [folder] if !is_option(folder) => PathBuf::from(folder),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
         }
     };
-    match run(folder).await {
+    match run(folder, data).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match error.downcast::<io::Error>() {
             Ok(error) => told(Err(*error)),
@@ -59,12 +68,23 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(folder: PathBuf) -> Result<(), Box<dyn Error>> {
+async fn run(folder: PathBuf, data: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
-    let store = load::store().await?;
     let progress = Progress::default();
-    let loaded =
-        load::load(&store, &folder, |loaded| progress.show(loaded)).inspect_err(|_| progress.end())?;
+    let show = |loaded: &load::Loaded| progress.show(loaded);
+    let (store, loaded) = match data {
+        None => {
+            let store = load::store().await?;
+            let loaded = load::load(&store, &folder, show).inspect_err(|_| progress.end())?;
+            (store, Some(loaded))
+        }
+        Some(data) => {
+            let store = load::kept(&data).await?;
+            let loaded = load::load_once(&store, &folder, show).inspect_err(|_| progress.end())?;
+            store.flush().await?;
+            (store, loaded)
+        }
+    };
     let load_time = start.elapsed();
     eprintln!();
 
@@ -76,10 +96,14 @@ async fn run(folder: PathBuf) -> Result<(), Box<dyn Error>> {
     print::print(&mut out, &report)?;
     out.flush()?;
 
-    let records = thousands(loaded.iter().map(|loaded| loaded.rows).sum());
+    let (records, how) = match &loaded {
+        Some(loaded) => (loaded.iter().map(|loaded| loaded.rows).sum(), "loaded"),
+        None => (store.stats().records.total - 1, "read from what was kept"),
+    };
     let memory = progress::peak_memory().map_or(String::new(), |mib| format!("; peak memory {mib} MiB"));
     eprintln!(
-        "\n{records} records loaded in {:.2} s, report made in {:.3} s{memory}",
+        "\n{} records {how} in {:.2} s, report made in {:.3} s{memory}",
+        thousands(records),
         load_time.as_secs_f64(),
         report_time.as_secs_f64(),
     );

@@ -31,8 +31,15 @@ pub struct Loaded {
     pub done: bool,
 }
 
-/// A store with the five buckets, empty.
-pub async fn store() -> Result<Store, Error> {
+/// A folder that was loaded to its end.
+#[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[bucket(name = "sources")]
+struct Source {
+    #[bucket(key)]
+    folder: String,
+}
+
+fn builder() -> StoreBuilder {
     Store::builder()
         .name("flights")
         .bucket::<Airline>()
@@ -40,8 +47,40 @@ pub async fn store() -> Result<Store, Error> {
         .bucket::<Plane>()
         .bucket::<Weather>()
         .bucket::<Flight>()
-        .start()
-        .await
+}
+
+/// A store with the five buckets, empty.
+pub async fn store() -> Result<Store, Error> {
+    builder().start().await
+}
+
+/// A store with the five buckets, and what is kept of them in a folder.
+pub async fn kept(data: &Path) -> Result<Store, Error> {
+    let persistence = Persistence::new(FileAdapter::open(data)?);
+    builder().bucket::<Source>().persistence(persistence).start().await
+}
+
+/// Has a store that keeps its data hold those of a folder: loads them, unless it has them already. Nothing is loaded then.
+pub fn load_once(
+    store: &Store,
+    folder: &Path,
+    tell: impl FnMut(&Loaded),
+) -> Result<Option<Vec<Loaded>>, LoadError> {
+    let sources = store.bucket::<Source>()?;
+    let source = folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).display().to_string();
+    if sources.contains_key(source.as_str()) {
+        return Ok(None);
+    }
+    // What is there comes from another folder, or from a load that was cut off.
+    sources.clear()?;
+    store.bucket::<Airline>()?.clear()?;
+    store.bucket::<Airport>()?.clear()?;
+    store.bucket::<Plane>()?.clear()?;
+    store.bucket::<Weather>()?.clear()?;
+    store.bucket::<Flight>()?.clear()?;
+    let loaded = load(store, folder, tell)?;
+    sources.insert(Source { folder: source })?;
+    Ok(Some(loaded))
 }
 
 /// Loads `airlines`, `airports`, `planes`, `weather` and `flights`, each from a `.csv` or a `.csv.gz`. Tells of each commit.

@@ -101,7 +101,8 @@ impl Engine {
         let _ = self.keep_first.set(keep);
     }
 
-    pub(super) fn keeps_first(&self) -> bool {
+    /// Whether a commit waits for a disk.
+    pub(crate) fn keeps_first(&self) -> bool {
         self.keep_first.get().is_some()
     }
 

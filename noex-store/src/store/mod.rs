@@ -196,7 +196,9 @@ impl Store {
     /// As [`transaction`](Self::transaction), with an async closure: `async |tx| { … }`; `async move |tx| { … }` where the
     /// future goes to another thread, as in `tokio::spawn`. When the future is dropped before its end, nothing has happened.
     ///
-    /// Runs on any runtime. Between two runs it gives way to other tasks instead of sleeping.
+    /// Runs on any runtime. Between two runs it gives way to other tasks instead of sleeping. With
+    /// [`Durability::Immediate`](crate::Durability::Immediate) the commit waits for the disk in another thread; a future that is dropped
+    /// in that moment does not take it back.
     ///
     /// ```
     /// # use noex_store::prelude::*;

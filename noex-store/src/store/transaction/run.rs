@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::{CommitInfo, Transaction, TxOptions};
 use crate::engine::{Engine, Lease, Refused, Running};
 use crate::error::Error;
+use crate::service::aside;
 
 /// After so many failures a transaction has the other writers wait for it.
 const PATIENCE: u32 = 2;
@@ -134,8 +135,15 @@ pub(crate) async fn run_async<T, E: From<Error>>(
         while lease.is_none() && engine.is_reserved() {
             yield_now().await;
         }
-        let commit = transaction.try_commit(lease.as_ref());
-        drop((transaction, lease));
+        let commit = if lease.is_none() && engine.keeps_first() {
+            // It waits for a disk: whatever runs the future must not.
+            let done = aside("noex-store commit", move || transaction.try_commit(None)).await;
+            done.unwrap_or_else(|reason| Err(Refused::Error(Error::Persistence { reason })))
+        } else {
+            let commit = transaction.try_commit(lease.as_ref());
+            drop((transaction, lease));
+            commit
+        };
         if let Some(outcome) = attempts.outcome(value, commit) {
             return outcome;
         }
