@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{start, within_seconds};
+use common::within_seconds;
 use noex_store::prelude::*;
 
 #[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,11 +30,25 @@ fn threads() -> Vec<String> {
     names.filter(|name| name.starts_with("noex-store ")).collect()
 }
 
+/// The files in a folder that this process has open.
+fn open_files(folder: &std::path::Path) -> usize {
+    let files = std::fs::read_dir("/proc/self/fd").expect("Linux").flatten();
+    files
+        .filter_map(|file| std::fs::read_link(file.path()).ok())
+        .filter(|file| file.starts_with(folder))
+        .count()
+}
+
 #[test]
-fn no_thread_is_left() {
+fn no_thread_and_no_file_is_left() {
     within_seconds(60, || {
         for stop in [true, false] {
-            let store = start(Store::builder().bucket::<User>());
+            let folder = std::env::temp_dir().join(format!("noex-store-threads-{}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&folder);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            let persistence = Persistence::new(FileAdapter::open(&folder).expect("free"));
+            let builder = Store::builder().bucket::<User>().persistence(persistence);
+            let store = runtime.block_on(builder.start()).expect("starts");
             let users = store.bucket::<User>().expect("defined");
             let count = store
                 .define_query("count", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<User>()?.count()))
@@ -43,13 +57,10 @@ fn no_thread_is_left() {
             let guard = store.on("**", |_: &Event| ()).expect("good");
             let bridge = bridge_to_rules(&store, Nothing, BridgeOptions::new()).expect("good");
             users.insert_with_ttl(User { id: 1 }, Duration::from_secs(60)).expect("good");
-            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
             runtime.block_on(store.settle());
-            assert!(
-                threads().len() >= 4,
-                "the live worker, the events, the sweeper, the bridge: {:?}",
-                threads()
-            );
+            let all = "the live worker, the events, the sweeper, the bridge, the keeper, its snapshots";
+            assert!(threads().len() >= 6, "{all}: {:?}", threads());
+            assert_eq!(open_files(&folder), 2, "the lock, the log");
             if stop {
                 runtime.block_on(store.stop()).expect("in time");
                 // The thread that tells of the end has told, and may be on its last steps.
@@ -61,7 +72,15 @@ fn no_thread_is_left() {
             while !threads().is_empty() {
                 std::thread::yield_now();
             }
-            drop((live, guard, bridge));
+            drop((live, guard, bridge, users, count));
+            assert_eq!(open_files(&folder), 0);
+            // What was not flushed is there, too.
+            let persistence = Persistence::new(FileAdapter::open(&folder).expect("free"));
+            let again = runtime.block_on(Store::builder().bucket::<User>().persistence(persistence).start());
+            let again = again.expect("starts");
+            assert_eq!(again.bucket::<User>().expect("defined").count(), 1);
+            runtime.block_on(again.stop()).expect("in time");
+            let _ = std::fs::remove_dir_all(&folder);
         }
     });
 }

@@ -12,7 +12,10 @@ use crate::engine::tests::Random;
 use crate::live::QueryCtx;
 use crate::store::{BucketHandle, Store};
 use crate::sync::Mutex;
-use crate::{BridgeOptions, Change, Event, EventReceiver, ReceiverError, Ttl, bridge_to_rules};
+use crate::{
+    BridgeOptions, Change, Event, EventReceiver, MemoryAdapter, Persistence, ReceiverError, Ttl,
+    bridge_to_rules,
+};
 
 #[derive(noex_store_derive::Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[bucket(name = "items", crate = crate)]
@@ -99,6 +102,61 @@ fn killed_services_lose_no_commit() {
         drop(guard);
         assert_eq!(wait(store.stop()), Ok(()));
     }
+}
+
+#[test]
+fn a_keeper_that_is_killed_keeps_all_commits_once() {
+    for seed in 0..4 {
+        let kept = MemoryAdapter::new();
+        let persistence = || Persistence::new(kept.clone()).debounce(Duration::from_micros(200));
+        let builder = |log| Store::builder().persistence(persistence()).commit_log_capacity(log);
+        // With a short log it has to write snapshots, too.
+        let log = if seed % 2 == 0 { 4096 } else { 8 };
+        let store =
+            wait(builder(log).bucket::<Item>().restart_intensity(10_000, Duration::from_secs(600)).start())
+                .expect("starts");
+        let items = store.bucket::<Item>().expect("defined");
+        let mut random = Random::new(seed);
+        for id in 0..600 {
+            items.insert(Item { id }).expect("new");
+            if id % 5 == 4 {
+                items.delete(&(id - 2)).expect("running");
+            }
+            if random.below(4) == 0 {
+                store.kill_a_service(3 + random.below(2));
+            }
+            if random.below(16) == 0 {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+        wait(store.flush()).expect("written");
+        let services = store.stats().services;
+        assert!(services[3].name == "persistence" && services[3].restarts > 0, "{services:?}");
+        let (before, version) = (items.all(), store.snapshot().version());
+        wait(store.stop()).expect("written");
+        let store = wait(builder(log).bucket::<Item>().start()).expect("starts");
+        let after = store.bucket::<Item>().expect("defined").all();
+        assert!(after == before && store.snapshot().version() >= version, "seed {seed}");
+        wait(store.stop()).expect("written");
+    }
+}
+
+#[test]
+fn a_keeper_that_is_given_up_says_so_and_the_store_goes_on() {
+    let kept = MemoryAdapter::new();
+    let persistence = Persistence::new(kept).debounce(Duration::from_micros(200));
+    let builder = Store::builder().persistence(persistence).bucket::<Item>();
+    let store = wait(builder.restart_intensity(0, Duration::from_secs(600)).start()).expect("starts");
+    let items = store.bucket::<Item>().expect("defined");
+    store.kill_a_service(3);
+    items.insert(Item { id: 1 }).expect("writes go on");
+    let degraded = Err(crate::Error::Degraded { service: "persistence" });
+    while wait(store.flush()) != degraded {
+        thread::yield_now();
+    }
+    items.insert(Item { id: 2 }).expect("writes go on");
+    assert!(store.stats().degraded && store.stats().persistence.behind > 0);
+    assert_eq!(wait(store.stop()), degraded, "it does not hide that something is not on the disk");
 }
 
 #[test]
