@@ -13,6 +13,7 @@ mod leaving;
 mod memory;
 mod numbers;
 mod part;
+mod patience;
 mod publish;
 mod read_index;
 mod reads;

@@ -10,16 +10,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
+use super::patience::Patience;
 use super::table::FreshList;
 use super::{Commit, Engine, NEVER, Root, Slot, Write};
 use crate::bucket::Bucket;
 use crate::error::Error;
-use crate::sync::{AtomicU64, Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// How many writes of others the holder of the turn makes at most before it lets go.
 const MAX_BATCH: usize = 64;
@@ -103,46 +102,6 @@ impl Engine {
         // Frees the nodes that the commits replaced; others may write meanwhile.
         drop(unused);
         published.map(|_| value)
-    }
-}
-
-/// How long whoever leads waits for others, where a batch costs a sync: those of the last batch have just been told that they are done,
-/// and are about to come again. Without that, writers would fall into two groups that take turns.
-struct Patience<'e> {
-    /// How many others the last batch had; `None` where a batch costs next to nothing.
-    company: Option<&'e AtomicU64>,
-    /// When the last one came.
-    last: Option<Instant>,
-}
-
-/// How long nobody must have come: while fewer are there than the last time, and when there are as many. Parts of what a sync takes on a
-/// fast disk.
-const LONG: Duration = Duration::from_micros(80);
-const SHORT: Duration = Duration::from_micros(5);
-
-impl<'e> Patience<'e> {
-    fn new(engine: &'e Engine) -> Self {
-        Self { company: engine.keeps_first().then_some(&engine.company), last: None }
-    }
-
-    fn come(&mut self) {
-        self.last = None;
-    }
-
-    fn is_over(&mut self, others: usize) -> bool {
-        let expected = self.company.map_or(0, |company| company.load(Ordering::Relaxed));
-        if expected == 0 {
-            return true;
-        }
-        let now = Instant::now();
-        let pause = if (others as u64) < expected { LONG } else { SHORT };
-        now.duration_since(*self.last.get_or_insert(now)) > pause
-    }
-
-    fn learn(&self, others: usize) {
-        if let Some(company) = self.company {
-            company.store(others as u64, Ordering::Relaxed);
-        }
     }
 }
 
