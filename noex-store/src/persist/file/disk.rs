@@ -34,9 +34,25 @@ pub(crate) trait DiskFile: Send + Sync {
 /// The file system of the machine.
 pub(crate) struct RealDisk;
 
+/// Makes a folder and those above it, durably: a crash must not take away what will be in it.
+fn create_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        create_folder(parent)?;
+    }
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    RealDisk.sync_folder(parent.unwrap_or(Path::new(".")))
+}
+
 impl Disk for RealDisk {
     fn lock(&self, folder: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {
-        fs::create_dir_all(folder)?;
+        create_folder(folder)?;
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("LOCK"))?;
         match file.try_lock() {
             Ok(()) => Ok(Box::new(file)),

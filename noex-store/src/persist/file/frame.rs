@@ -44,6 +44,18 @@ pub(super) enum Fault {
     Io(io::Error),
     /// There is no whole frame here.
     Damaged(String),
+    /// It is whole, and what it says cannot be.
+    Refused(String),
+}
+
+impl Fault {
+    /// It is whole, and of a format that this version does not know.
+    pub(super) fn format(format: u32) -> Self {
+        Self::Io(io::Error::other(format!(
+            "its format is {format}, and this version reads {}",
+            super::FORMAT
+        )))
+    }
 }
 
 impl From<io::Error> for Fault {

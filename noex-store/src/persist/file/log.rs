@@ -16,6 +16,9 @@ use crate::engine::{StoredCommit, Version};
 use crate::error::Error;
 use crate::persist::adapter::LoadSink;
 
+/// A file that is longer and does not begin as a segment is none that was cut off.
+const LONGEST_HEAD: usize = 64;
+
 #[derive(Serialize, Deserialize)]
 struct Head {
     format: u32,
@@ -83,19 +86,15 @@ impl Log {
         let mut last = after;
         let mut read = || -> Result<(), Fault> {
             match frames.next::<Head>()? {
-                Some(head) if head.format == FORMAT && head.after == after => {}
-                Some(head) => {
-                    return Err(Fault::Damaged(format!(
-                        "format {}, after commit {}",
-                        head.format, head.after
-                    )));
-                }
+                Some(head) if head.format != FORMAT => return Err(Fault::format(head.format)),
+                Some(head) if head.after == after => {}
+                Some(head) => return Err(Fault::Damaged(format!("it begins after commit {}", head.after))),
                 None => return Err(Fault::Damaged("it is empty".to_owned())),
             }
             while let Some(commits) = frames.next::<Vec<StoredCommit>>()? {
                 for commit in commits {
                     last = last.max(commit.version);
-                    sink.commit(commit).map_err(|error| Fault::Damaged(error.to_string()))?;
+                    sink.commit(commit).map_err(|error| Fault::Refused(error.to_string()))?;
                 }
             }
             Ok(())
@@ -105,12 +104,18 @@ impl Log {
         match done {
             Ok(()) => {}
             Err(Fault::Io(error)) => return Err(failed("read", &path, &error)),
+            Err(Fault::Refused(reason)) => {
+                let file = path.display().to_string();
+                return Err(Error::Corrupt { file, offset: len, after: last.max(self.last), reason });
+            }
             Err(Fault::Damaged(reason)) => {
                 let mut rest = Vec::new();
                 let read = self.disk.read(&path).and_then(|mut input| input.read_to_end(&mut rest));
                 read.map_err(|error| failed("read", &path, &error))?;
+                // A segment gets commits only when its beginning is durable.
+                let is_foreign = len == 0 && rest.len() > LONGEST_HEAD;
                 let rest = rest.get(len as usize + 1..).unwrap_or_default();
-                if !is_last || frame::any_whole(rest) {
+                if !is_last || is_foreign || frame::any_whole(rest) {
                     let file = path.display().to_string();
                     return Err(Error::Corrupt { file, offset: len, after: last.max(self.last), reason });
                 }

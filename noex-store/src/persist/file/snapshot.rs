@@ -72,17 +72,18 @@ pub(super) fn load(
     let damaged = |reason: &str| Err(Fault::Damaged(reason.to_owned()));
     let mut read = || -> Result<(), Fault> {
         match frames.next::<Piece<SnapshotPart>>()? {
-            Some(Piece::Head { format, version, time }) if format == FORMAT && version == wanted => {
+            Some(Piece::Head { format, .. }) if format != FORMAT => return Err(Fault::format(format)),
+            Some(Piece::Head { version, time, .. }) if version == wanted => {
                 sink.snapshot(version, time);
             }
-            _ => return damaged("it does not begin as a snapshot of this version and format"),
+            _ => return damaged("it does not begin as a snapshot of this version"),
         }
         let mut parts = 0;
         loop {
             match frames.next::<Piece<SnapshotPart>>()? {
                 Some(Piece::Part(part)) => {
                     parts += 1;
-                    sink.part(part).map_err(|error| Fault::Damaged(error.to_string()))?;
+                    sink.part(part).map_err(|error| Fault::Refused(error.to_string()))?;
                 }
                 Some(Piece::End(count)) if count == parts => return Ok(()),
                 Some(_) => return damaged("parts are missing"),
@@ -93,7 +94,7 @@ pub(super) fn load(
     match read() {
         Ok(()) => Ok(frames.offset),
         Err(Fault::Io(error)) => Err(failed("read", file, &error)),
-        Err(Fault::Damaged(reason)) => Err(Error::Corrupt {
+        Err(Fault::Damaged(reason) | Fault::Refused(reason)) => Err(Error::Corrupt {
             file: file.display().to_string(),
             offset: frames.offset,
             after: Version(0),

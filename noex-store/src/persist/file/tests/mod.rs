@@ -5,12 +5,14 @@
 
 mod disk;
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use disk::{CrashDisk, Lie};
 
-use super::{FileAdapter, Sizes};
+use super::disk::Disk;
+use super::{FORMAT, FileAdapter, Sizes, frame};
 use crate::engine::tests::Random;
 use crate::engine::{StoredChange, StoredChanges, StoredCommit, StoredRecord, Version};
 use crate::error::Error;
@@ -225,4 +227,50 @@ fn the_runs_have_segments_and_snapshots() {
     assert!(adapter.versions("snapshot-").expect("listed") > vec![Version(100)]);
     assert!(adapter.versions("log-").expect("listed").len() <= 6, "truncated");
     run.check(&disk).expect("all of it");
+}
+
+#[test]
+fn what_another_format_has_written_is_left_alone() {
+    let folder = std::path::Path::new("data");
+    let head = |format: u32| {
+        let mut bytes = Vec::new();
+        frame::put(&mut bytes, &(format, Version(0))).expect("small");
+        bytes
+    };
+    // A later format; one with other frames; and what may be left of a segment whose beginning was cut off.
+    let cases = [
+        (head(FORMAT + 1), Some("its format is 2, and this version reads 1")),
+        (b"something else ".repeat(20), Some("damaged at byte 0")),
+        (head(FORMAT)[..9].to_vec(), None),
+        (head(FORMAT), None),
+    ];
+    for (bytes, expected) in cases {
+        let disk = CrashDisk::new(u64::MAX, 0, 1, Lie::None);
+        let path = folder.join("log-00000000000000000000");
+        disk.create(&path).and_then(|mut file| file.write_all(&bytes)).expect("written");
+        let loaded = open(&disk).and_then(|adapter| now(adapter.load(&mut Image::default())));
+        match (loaded, expected) {
+            (Ok(()), None) => {}
+            (Err(error), Some(expected)) => {
+                assert!(error.to_string().contains(expected), "{error}");
+                let mut left = Vec::new();
+                disk.read(&path).and_then(|mut file| file.read_to_end(&mut left)).expect("there");
+                assert_eq!(left, bytes, "as it was");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_commit_that_is_missing_is_told_and_nothing_is_cut() {
+    let disk = CrashDisk::new(u64::MAX, 0, 1, Lie::None);
+    let adapter = open(&disk).expect("a good disk");
+    now(adapter.load(&mut Image::default())).expect("empty");
+    let mut random = Random::new(1);
+    now(adapter.append(&[commit(1, &mut random)])).expect("written");
+    now(adapter.append(&[commit(3, &mut random)])).expect("the adapter takes what it is given");
+    let loaded = open(&disk).and_then(|adapter| now(adapter.load(&mut Image::default())));
+    let Err(Error::Corrupt { after, reason, .. }) = loaded else { panic!("2 is missing") };
+    assert!(reason.contains("commit 3 follows commit 1"), "{after} {reason}");
 }
