@@ -293,9 +293,11 @@ fn a_failed_save_is_told_and_tried_again() -> Result<(), Error> {
     let flaky = Flaky::default();
     let errors = Arc::new(Mutex::new(Vec::new()));
     let own = Arc::clone(&errors);
-    let persistence = Persistence::new(flaky.clone())
-        .debounce(Duration::from_millis(1))
-        .on_error(move |error| own.lock().unwrap().push(error.clone()));
+    let persistence =
+        Persistence::new(flaky.clone()).debounce(Duration::from_millis(1)).on_error(move |error| {
+            own.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(error.clone());
+            panic!("a callback of a test");
+        });
     let store = open(persistence)?;
     flaky.fails.store(true, Ordering::SeqCst);
     let no_space = Error::Persistence { reason: "no space left".to_owned() };
@@ -305,7 +307,8 @@ fn a_failed_save_is_told_and_tried_again() -> Result<(), Error> {
     let stats = store.stats().persistence;
     assert!(stats.failures > 0 && stats.behind == 1, "{stats:?}");
     assert_eq!(stats.failing, Some(no_space.to_string()));
-    assert_eq!(errors.lock().unwrap()[0], no_space);
+    assert_eq!(errors.lock().unwrap_or_else(std::sync::PoisonError::into_inner)[0], no_space);
+    assert!(!store.stats().degraded, "a callback that panics is nobody else's");
     flaky.fails.store(false, Ordering::SeqCst);
     while store.durable_version() < store.snapshot().version() {
         std::thread::yield_now();

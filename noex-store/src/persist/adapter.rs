@@ -68,7 +68,8 @@ pub trait StorageAdapter: Send + Sync + 'static {
     /// Reads all that is kept. Called once, before anything else.
     fn load<'a>(&'a self, sink: &'a mut dyn LoadSink) -> AdapterFuture<'a, ()>;
 
-    /// Adds commits, of versions that grow by one. Those that it has already, by their version, are passed over.
+    /// Adds commits, of versions that grow by one. Those that it has already from calls that succeeded, by their version, are passed
+    /// over; what a call has left that failed is replaced: another commit may have its number now.
     fn append<'a>(&'a self, commits: &'a [StoredCommit]) -> AdapterFuture<'a, ()>;
 
     /// Writes a snapshot, which takes the place of an earlier one when it is wholly there.

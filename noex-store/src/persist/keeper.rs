@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
@@ -226,8 +227,10 @@ impl Keeper {
 
     fn tell(&self, error: &Error, what: &str) {
         tracing::error!(%error, adapter = self.adapter.name(), what, "persistence");
-        if let Some(call) = &self.on_error {
-            call(error);
+        if let Some(call) = &self.on_error
+            && catch_unwind(AssertUnwindSafe(|| call(error))).is_err()
+        {
+            tracing::error!("a callback of `on_error` panicked");
         }
     }
 

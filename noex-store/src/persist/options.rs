@@ -14,7 +14,8 @@ pub enum Durability {
     /// A commit does not wait.
     Debounced(Duration),
     /// Before anybody sees it: a write returns when its commit is on the disk, and fails if it cannot be. Writes that wait at the
-    /// same time share one sync.
+    /// same time share one sync. A write that failed is taken back on the disk too, as soon as that lets it: only if the machine
+    /// stops before, it may be there at the next start.
     Immediate,
 }
 

@@ -168,7 +168,13 @@ impl Log {
             self.broken = false;
             Ok(bytes.len() as u64)
         };
-        let written = write().map_err(|error| failed("write", &path, &error))?;
+        let written = write().map_err(|error| failed("write", &path, &error)).inspect_err(|_| {
+            // Whoever wrote is told that it failed: after a crash it should not be there. The disk may refuse this, too.
+            let good = self.segments.last().map_or(0, |segment| segment.len);
+            if let Err(error) = self.cut(&path, good) {
+                tracing::warn!(%error, "a write that failed could not be taken back yet");
+            }
+        })?;
         if let Some(segment) = self.segments.last_mut() {
             (segment.len, segment.last) = (segment.len + written, last.version);
         }
