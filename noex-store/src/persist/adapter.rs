@@ -11,11 +11,11 @@ use crate::error::Error;
 /// The future of an adapter's call.
 pub type AdapterFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
-/// A part of a snapshot. First comes a `Bucket`, then its records in any number of parts, and so on with the next.
+/// A part of a snapshot. First a bucket begins, then come its records in any number of parts, and so on with the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SnapshotPart {
     /// A bucket, whose records follow.
-    Bucket {
+    Begin {
         /// Its name.
         name: String,
         /// The last automatic number of each field that has some.

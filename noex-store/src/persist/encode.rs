@@ -74,7 +74,7 @@ impl SnapshotSource for RootSource {
             let Some(row) = self.row else {
                 self.row = Some(RowId(0));
                 let name = table.schema().name;
-                return Ok(Some(SnapshotPart::Bucket {
+                return Ok(Some(SnapshotPart::Begin {
                     name: name.to_owned(),
                     counters: counters(&self.root, name),
                 }));
@@ -94,7 +94,7 @@ impl SnapshotSource for RootSource {
         Ok(self.dormant.pop_first().map(|(name, image)| {
             let counters = image.counters.clone();
             self.rest = Some(SnapshotPart::Records(image.into_records().collect()));
-            SnapshotPart::Bucket { name, counters }
+            SnapshotPart::Begin { name, counters }
         }))
     }
 }

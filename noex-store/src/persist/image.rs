@@ -99,7 +99,7 @@ impl LoadSink for Image {
 
     fn part(&mut self, part: SnapshotPart) -> Result<(), Error> {
         match part {
-            SnapshotPart::Bucket { name, counters } => {
+            SnapshotPart::Begin { name, counters } => {
                 self.buckets.entry(name.clone()).or_default().counters = counters;
                 self.current = Some(name);
             }

@@ -74,7 +74,7 @@ impl Source {
     fn of(image: &Image) -> Self {
         let mut parts = Vec::new();
         for (name, bucket) in &image.buckets {
-            parts.push(SnapshotPart::Bucket { name: name.clone(), counters: Vec::new() });
+            parts.push(SnapshotPart::Begin { name: name.clone(), counters: Vec::new() });
             let records: Vec<_> = bucket.clone().into_records().collect();
             parts.extend(records.chunks(3).map(|records| SnapshotPart::Records(records.to_vec())));
         }
