@@ -14,6 +14,18 @@ type MapData = Box<dyn Fn(&Event) -> Value + Send + Sync>;
 
 /// What a bridge forwards, and how: all events, as they are, unless told otherwise. For
 /// [`bridge_to_rules`](crate::bridge_to_rules).
+///
+/// ```
+/// use noex_store::prelude::*;
+///
+/// let options = BridgeOptions::new()
+///     .pattern("bucket.orders.*")
+///     .filter(|event| event.reason() != Some(Reason::Expired))
+///     .map_topic(|topic, _| topic.replace('.', ":"))
+///     .map_data(|event| serde_json::json!({ "key": event.key() }))
+///     .capacity(100)
+///     .timeout(Duration::from_secs(5));
+/// ```
 #[must_use = "options do nothing by themselves"]
 pub struct BridgeOptions {
     pub(super) pattern: String,

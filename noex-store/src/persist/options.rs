@@ -11,7 +11,7 @@ use crate::error::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// So long after it was made at the latest, with all that were made meanwhile: what was made since is lost in a crash.
-    /// A commit does not wait.
+    /// A commit does not wait; its records are made to JSON later, in a thread of the store.
     Debounced(Duration),
     /// Before anybody sees it: a write returns when its commit is on the disk, and fails if it cannot be. Writes that wait at the
     /// same time share one sync. A write that failed is taken back on the disk too, as soon as that lets it: only if the machine
@@ -28,6 +28,21 @@ impl Default for Durability {
 pub(super) type OnError = Arc<dyn Fn(&Error) + Send + Sync>;
 
 /// How commits are kept, for [`StoreBuilder::persistence`](crate::StoreBuilder::persistence).
+///
+/// ```
+/// use noex_store::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// let persistence = Persistence::new(MemoryAdapter::new())
+///     .debounce(Duration::from_millis(200))
+///     .on_error(|error| eprintln!("{error}"));
+/// let store = Store::builder().persistence(persistence).start().await?;
+/// assert_eq!(store.stats().persistence.adapter, Some("memory"));
+/// # store.stop().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "give it to the builder of a store"]
 pub struct Persistence {
     pub(crate) adapter: Arc<dyn StorageAdapter>,
@@ -52,7 +67,9 @@ impl Persistence {
         self
     }
 
-    /// Calls a function when commits cannot be written; they are written again, after a while. It runs in a thread of the store.
+    /// Calls a function when commits cannot be written; they are written again, after a while. It runs in a thread of the store, or, with
+    /// [`Durability::Immediate`], in that of the writer and in the middle of its write: others wait for it, and what it writes
+    /// to a store itself is refused.
     pub fn on_error(mut self, call: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         self.on_error = Some(Arc::new(call));
         self

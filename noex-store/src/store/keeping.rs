@@ -42,7 +42,23 @@ impl Store {
         self.wait_until_durable(self.engine.load().version).await
     }
 
-    /// Waits until a commit is on the disk, and has it written at once.
+    /// Waits until a commit is on the disk, and has it written at once. O(commits that are not, yet).
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<Note>().persistence(Persistence::new(MemoryAdapter::new())).start().await?;
+    /// let tx = store.begin();
+    /// tx.bucket::<Note>()?.insert(Note { id: 7 })?;
+    /// let info = tx.commit()?;
+    /// store.wait_until_durable(info.version).await?;
+    /// assert!(store.durable_version() >= info.version);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
