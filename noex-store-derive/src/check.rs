@@ -9,6 +9,7 @@ mod indexes;
 mod numbers;
 mod stored;
 mod values;
+mod versions;
 
 use crate::ctxt::Ctxt;
 use crate::model::Bucket;
@@ -22,6 +23,7 @@ pub(crate) fn check(ctxt: &Ctxt, bucket: &mut Bucket) {
         defaults::check(ctxt, field);
     }
     stored::check(ctxt, bucket);
+    versions::check(ctxt, bucket);
     tokens(ctxt, bucket);
     indexes::check(ctxt, bucket);
     if let Some(evict) = bucket.evict.as_ref().filter(|_| bucket.max_size.is_none()) {

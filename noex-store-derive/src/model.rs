@@ -22,6 +22,12 @@ pub(crate) struct Bucket {
     pub max_size: Option<Given<u64>>,
     pub evict: Option<Given<Evict>>,
     pub persistent: bool,
+    /// 1 unless given.
+    pub version: u32,
+    /// The type that the bucket had before.
+    pub migrate: Option<Given<Type>>,
+    /// The bucket's earlier name.
+    pub rename_from: Option<LitStr>,
     pub validate: Option<Path>,
     /// Whether serde takes missing fields from the struct's `Default`.
     pub serde_default: bool,
@@ -99,6 +105,8 @@ pub(crate) struct Rules {
     pub references: Option<Given<Type>>,
     pub validate: Option<Given<Path>>,
     pub allow_non_finite: Option<Ident>,
+    /// The stored name that the field had before.
+    pub rename_from: Option<LitStr>,
 }
 
 /// A number of characters or items.
@@ -183,6 +191,8 @@ pub(crate) struct SerdeField {
     /// `rename`, for reading.
     pub deserialize: Option<String>,
     pub aliases: Vec<String>,
+    /// Whether the value is written, or read, by a function of the user's own: not as its type is.
+    pub with: bool,
     /// The word that keeps the field from being written or read.
     pub skip: Option<Ident>,
     pub flatten: Option<Ident>,

@@ -124,6 +124,7 @@ impl SerdeField {
                 }
                 "alias" => field.aliases.extend(string(input)?.map(|alias| alias.value())),
                 "skip" | "skip_serializing" | "skip_deserializing" => field.skip = Some(name),
+                "with" | "serialize_with" | "deserialize_with" => field.with = true,
                 "flatten" => field.flatten = Some(name),
                 _ => {}
             }

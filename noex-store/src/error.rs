@@ -39,7 +39,7 @@ pub enum Error {
         asked: &'static str,
     },
     /// A record breaks rules of its schema; all of them are listed.
-    #[error("bucket `{bucket}`: {}", Listed(.issues))]
+    #[error("bucket `{bucket}`: {}", Each(.issues))]
     Validation {
         /// The bucket's name.
         bucket: &'static str,
@@ -233,15 +233,17 @@ pub enum Error {
         /// What serde says.
         reason: String,
     },
-    /// A record that was kept is not one of the bucket's type any more.
-    #[error("bucket `{bucket}`: the record of {key} that was kept does not fit the type: {reason}")]
-    NotReadable {
+    /// Records that were kept are not of the bucket's type any more, or break its rules. They are left as they are.
+    #[error(
+        "bucket `{bucket}`: records that were kept do not fit it: {}; a new field takes a `default`, and a bucket of another \
+         `version` can `migrate`",
+        Each(.problems)
+    )]
+    IncompatibleRecords {
         /// The bucket's name.
         bucket: &'static str,
-        /// The record's key, as JSON.
-        key: String,
-        /// What serde says.
-        reason: String,
+        /// Every field, or rule, that records do not fit.
+        problems: Vec<RecordProblem>,
     },
     /// The store keeps nothing.
     #[error("the store has no persistence: give it some at the builder")]
@@ -267,6 +269,31 @@ pub enum Error {
     /// The store was stopped, or the last `Store` of it dropped; it can still be read.
     #[error("the store is stopped, or its last `Store` was dropped: it can be read, not written")]
     Stopped,
+}
+
+/// One thing that is wrong with records that were kept.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct RecordProblem {
+    /// The path of the value, in stored names; empty if it is the whole record.
+    pub field: String,
+    /// What is wrong with the first of them, for people.
+    pub reason: String,
+    /// The keys of the first ten, as JSON.
+    pub keys: Vec<String>,
+    /// How many there are.
+    pub records: usize,
+}
+
+impl fmt::Display for RecordProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.field.is_empty() {
+            write!(f, "`{}` ", self.field)?;
+        }
+        let (records, keys) = (self.records, self.keys.join(", "));
+        let (s, more) = (if records == 1 { "" } else { "s" }, if records > self.keys.len() { ", …" } else { "" });
+        write!(f, "{} ({records} record{s}: {keys}{more})", self.reason)
+    }
 }
 
 /// Why a cursor was refused.
@@ -383,9 +410,9 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-struct Listed<'a>(&'a [ValidationIssue]);
+struct Each<'a, T>(&'a [T]);
 
-impl fmt::Display for Listed<'_> {
+impl<T: fmt::Display> fmt::Display for Each<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, issue) in self.0.iter().enumerate() {
             if number > 0 {

@@ -100,9 +100,9 @@ pub use bucket::{Bucket, BucketRecord, Insertable, Key, Patch};
 pub use clock::{Clock, SystemClock, TestClock};
 pub use engine::{
     Change, Commit, CommitLog, CommitReader, Hashing, Reason, StoredChange, StoredChanges, StoredCommit,
-    StoredRecord, Version,
+    StoredField, StoredRecord, StoredSchema, Version,
 };
-pub use error::{CursorFault, Error, IssueCode, Result, ValidationIssue};
+pub use error::{CursorFault, Error, IssueCode, RecordProblem, Result, ValidationIssue};
 pub use event::{Changes, Event, EventGuard, EventKind, EventStats, EventStream, Lagged, PatternFault};
 pub use filter::Filter;
 pub use filter::explain::{AccessPath, Explanation, OrderPath};

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use crate::bucket::convert::{IndexValue, UniqueKey};
-pub use crate::bucket::definition::{Counter, Definition, Unique};
+pub use crate::bucket::definition::{Counter, Definition, KeptDefault, Previous, Unique};
 pub use crate::bucket::field::{field, optional_field};
 pub use crate::bucket::{BucketRecord, Key};
 pub use crate::engine::{CodecOfPlain, Probe, each, index, optional, required};
@@ -41,6 +41,14 @@ impl<T: Default> OwnDefault for T {}
 /// The given value, or the type's own default.
 pub fn or_default<T: OwnDefault>(given: Option<T>) -> T {
     given.unwrap_or_default()
+}
+
+/// The JSON of a default.
+///
+/// # Errors
+/// If it has none.
+pub fn json<T: Serialize>(value: &T) -> serde_json::Result<String> {
+    serde_json::to_string(value)
 }
 
 /// The condition of a method that is there only to say why it cannot be called: nothing fulfils it.

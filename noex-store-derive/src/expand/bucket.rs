@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::schema::number;
-use super::{Names, allow, at_type, checks, getter, reads, schema, site};
+use super::{Names, allow, at_type, checks, draft, getter, reads, schema, site};
 use crate::model::{Bucket, Field, IndexPlan};
 
 /// `const _: () = { impl Bucket for User { … } };`
@@ -13,6 +13,10 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
     let Names { record, root, private, bound, reads, .. } = names;
     let allow = allow();
     let name = &bucket.name;
+    let version = (bucket.version > 1).then(|| {
+        let version = proc_macro2::Literal::u32_unsuffixed(bucket.version);
+        quote_spanned!(site()=> const VERSION: u32 = #version;)
+    });
     let Some(key) = bucket.fields.get(bucket.key) else { return TokenStream::new() };
     let (key_type, key_name) = (&key.inner, &key.ident);
     let (key_type, read_key, definition, assert_record) = if bucket.sound {
@@ -37,6 +41,7 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
                 type Key = #key_type;
                 type Reads = #reads;
                 const NAME: &'static str = #name;
+                #version
 
                 fn key(&self) -> &#key_type {
                     #read_key
@@ -92,6 +97,21 @@ fn definition(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
             #private::Counter::new(#number, |it: &#record| #read, |it: &mut #record, number| #write)
         }
     });
+    let defaults = bucket.fields.iter().enumerate().filter_map(|(at, field)| {
+        let (number, default) = (number(at), draft::kept_default(names, field)?);
+        Some(quote_spanned! {site()=>
+            #private::KeptDefault::new(#number, || #private::json(&#default))
+        })
+    });
+    let option = super::option();
+    let previous = match &bucket.migrate {
+        Some(given) => {
+            let (earlier, span) = (&given.value, site().located_at(given.value.span()));
+            let private = names.private_at(span);
+            quote_spanned!(span=> #option::Some(#private::Previous::of::<#earlier>()))
+        }
+        None => quote_spanned!(site()=> #option::None),
+    };
     quote_spanned! {site()=>
         static DEFINITION: #private::Definition<#record> = #private::Definition {
             schema: #schema,
@@ -99,6 +119,8 @@ fn definition(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
             uniques: &[#(#uniques),*],
             indexes: &[#(#indexes),*],
             counters: &[#(#counters),*],
+            defaults: &[#(#defaults),*],
+            previous: #previous,
         };
         &DEFINITION
     }

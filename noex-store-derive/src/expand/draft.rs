@@ -283,6 +283,27 @@ fn value(names: &Names<'_>, field: &Field, counter: &mut impl Iterator<Item = us
     }
 }
 
+/// The default that a record gets which was kept without the field; `None` where serde knows better how it is read.
+pub(super) fn kept_default(names: &Names<'_>, field: &Field) -> Option<TokenStream> {
+    if field.serde.with || field.serde.skip.is_some() {
+        return None;
+    }
+    let inner = &field.inner;
+    match &field.rules.default.as_ref()?.value {
+        FieldDefault::Value(default) => {
+            let default = typed(names.root, inner, default);
+            Some(quote_spanned!(site()=> (|| -> #inner { #default })()))
+        }
+        // The draft's call says what the type lacks.
+        FieldDefault::OfType if !field.optional => {
+            let (span, option) = (at_type(field), option());
+            let private = names.private_at(span);
+            Some(quote_spanned!(span=> #private::or_default::<#inner>(#option::None)))
+        }
+        FieldDefault::OfType | FieldDefault::Stub => None,
+    }
+}
+
 /// A default as a value of the field's type. What may be text, or an array for a `Vec`, is turned into it; a call is not,
 /// so that its result can be inferred (`"x".into()`).
 fn typed(root: &syn::Path, ty: &syn::Type, default: &Expr) -> TokenStream {

@@ -35,11 +35,14 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
         Evict::Oldest => quote!(Oldest),
         Evict::Lru => quote!(Lru),
     };
-    let persistent = bucket.persistent;
+    let (persistent, version) = (bucket.persistent, proc_macro2::Literal::u32_unsuffixed(bucket.version));
+    let renamed_from = optional(bucket.rename_from.as_ref().map(|earlier| earlier.value().into_token_stream()));
     quote_spanned! {site()=>
         #private::Schema {
             name: #name,
             rust_type: #shown,
+            version: #version,
+            renamed_from: #renamed_from,
             fields: &[#(#fields),*],
             indexes: &[#(#indexes),*],
             ttl: #ttl,
@@ -54,6 +57,7 @@ fn field_schema(names: &Names<'_>, field: &Field, key: bool) -> TokenStream {
     let private = &names.private;
     let Field { stored, name, optional: is_optional, .. } = field;
     let rust_type = source::text(&field.ty);
+    let earlier = field.rules.rename_from.iter().map(syn::LitStr::value).chain(field.serde.aliases.iter().cloned());
     let kind = kind(&field.shape);
     let (required, unique) = (field.required(), field.rules.unique.is_some());
     let generated = optional(field.rules.generated.as_ref().map(|given| {
@@ -94,6 +98,7 @@ fn field_schema(names: &Names<'_>, field: &Field, key: bool) -> TokenStream {
     quote_spanned! {site()=>
         #private::FieldSchema {
             name: #stored,
+            renamed_from: &[#(#earlier),*],
             rust_name: #name,
             rust_type: #rust_type,
             kind: #private::FieldKind::#kind,

@@ -3,7 +3,7 @@
 use proc_macro2::Ident;
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
-use syn::{Expr, Lit, LitStr, Path, Token};
+use syn::{Expr, Lit, LitStr, Path, Token, Type};
 
 use super::args::{Item, items, literal};
 use super::unknown::unknown;
@@ -12,8 +12,19 @@ use crate::ctxt::Ctxt;
 use crate::model::{Compound, Evict, Given};
 
 /// The names of all annotations of the struct.
-pub(super) const NAMES: [&str; 8] =
-    ["name", "ttl", "max_size", "evict", "persistent", "index", "validate", "crate"];
+pub(super) const NAMES: [&str; 11] = [
+    "name",
+    "ttl",
+    "max_size",
+    "evict",
+    "persistent",
+    "index",
+    "validate",
+    "version",
+    "migrate",
+    "rename_from",
+    "crate",
+];
 
 /// What the struct's annotations say.
 #[derive(Default)]
@@ -23,6 +34,9 @@ pub(super) struct BucketAttrs {
     pub max_size: Option<Given<u64>>,
     pub evict: Option<Given<Evict>>,
     pub persistent: Option<bool>,
+    pub version: Option<Given<u32>>,
+    pub migrate: Option<Given<Type>>,
+    pub rename_from: Option<LitStr>,
     pub validate: Option<Given<Path>>,
     pub runtime: Option<Path>,
     pub compounds: Vec<Compound>,
@@ -47,6 +61,9 @@ fn one(attrs: &mut BucketAttrs, name: &str, item: &Item<'_>) -> syn::Result<()> 
             Ok(())
         }
         "validate" => item.fill(&mut attrs.validate, field_attrs::function(item)?),
+        "version" => item.fill(&mut attrs.version, version(item)?),
+        "migrate" => item.fill(&mut attrs.migrate, migrate(item)?),
+        "rename_from" => item.fill(&mut attrs.rename_from, item.string("rename_from = \"people\"")?.value),
         "crate" => item.fill(&mut attrs.runtime, runtime(item)?),
         _ => Err(unknown(item, "struct", &NAMES, "field", &field_attrs::NAMES)),
     }
@@ -72,6 +89,36 @@ fn max_size(item: &Item<'_>) -> syn::Result<Given<u64>> {
         )),
         value => Ok(Given { name, value }),
     }
+}
+
+fn version(item: &Item<'_>) -> syn::Result<Given<u32>> {
+    let Given { name, value: literal } = item.integer("version = 2")?;
+    match field_attrs::whole(&literal)? {
+        0 => Err(syn::Error::new(
+            literal.span(),
+            "versions are counted from 1, which a bucket has that is given none",
+        )),
+        value => Ok(Given { name, value }),
+    }
+}
+
+fn migrate(item: &Item<'_>) -> syn::Result<Given<Type>> {
+    let needs = "`migrate` needs the struct of the version before: write `migrate(from = UserV1)`";
+    if !item.input.peek(syn::token::Paren) {
+        return Err(item.error(needs));
+    }
+    let content;
+    syn::parenthesized!(content in item.input);
+    let word: Ident = content.call(Ident::parse_any).map_err(|_| item.error(needs))?;
+    if word != "from" {
+        return Err(syn::Error::new(word.span(), needs));
+    }
+    content.parse::<Token![=]>().map_err(|_| syn::Error::new(word.span(), needs))?;
+    let value = content.parse().map_err(|error| syn::Error::new(error.span(), needs))?;
+    if !content.is_empty() {
+        return Err(content.error(needs));
+    }
+    Ok(Given { name: item.name.clone(), value })
 }
 
 fn compound(item: &Item<'_>) -> syn::Result<Compound> {

@@ -9,7 +9,7 @@ use crate::ctxt::Ctxt;
 use crate::model::{FieldDefault, Format, Generated, Given, Index, Length, Rules};
 
 /// The names of all annotations of fields.
-pub(super) const NAMES: [&str; 15] = [
+pub(super) const NAMES: [&str; 16] = [
     "key",
     "generated",
     "default",
@@ -25,6 +25,7 @@ pub(super) const NAMES: [&str; 15] = [
     "references",
     "validate",
     "allow_non_finite",
+    "rename_from",
 ];
 
 /// Reads the annotations of a field; those that cannot be read are reported, and missing in the result.
@@ -51,6 +52,7 @@ fn one(rules: &mut Rules, name: &str, item: &Item<'_>) -> syn::Result<()> {
         "references" => item.fill(&mut rules.references, references(item)?),
         "validate" => item.fill(&mut rules.validate, function(item)?),
         "allow_non_finite" => item.fill(&mut rules.allow_non_finite, item.word()?),
+        "rename_from" => item.fill(&mut rules.rename_from, item.string("rename_from = \"mail\"")?.value),
         _ => {
             // One mistake: that there is no key need not be said too.
             if guess(name, &NAMES) == Some("key") {

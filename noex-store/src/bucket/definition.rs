@@ -1,10 +1,12 @@
 //! A bucket's schema with the functions that carry it out: what the derive hands to the runtime.
 
 use std::any::Any;
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::hash::Hash;
+use std::marker::PhantomData;
 
-use crate::engine::{HashState, OrderedIndex};
+use crate::bucket::Bucket;
+use crate::engine::{HashState, OrderedIndex, ReadOne, StoredSchema, migrated};
 use crate::schema::Schema;
 use crate::schema::check::Report;
 
@@ -24,7 +26,56 @@ pub struct Definition<B: 'static> {
     pub indexes: &'static [MakeIndex<B>],
     /// The fields that are numbered automatically.
     pub counters: &'static [Counter<B>],
+    /// The defaults that records get which were kept without the field.
+    pub defaults: &'static [KeptDefault<B>],
+    /// The type that the bucket had before.
+    pub previous: Option<Previous<B>>,
 }
+
+/// The default of a field, for records that were kept without it.
+#[expect(missing_debug_implementations, reason = "holds functions; never seen by users")]
+pub struct KeptDefault<B> {
+    pub(crate) field: u16,
+    pub(crate) json: fn() -> serde_json::Result<String>,
+    of: PhantomData<fn() -> B>,
+}
+
+impl<B> KeptDefault<B> {
+    /// Takes the field's number and what makes the JSON.
+    pub const fn new(field: u16, json: fn() -> serde_json::Result<String>) -> Self {
+        Self { field, json, of: PhantomData }
+    }
+}
+
+/// The type that a bucket had before its version was raised.
+#[expect(missing_debug_implementations, reason = "holds functions; never seen by users")]
+pub struct Previous<B> {
+    pub(crate) reader: fn(Option<&StoredSchema>) -> ReadOne<B>,
+}
+
+impl<B: Bucket> Previous<B> {
+    /// Takes the type, whose version must be less.
+    pub const fn of<P: Bucket>() -> Self
+    where
+        B: MigratesFrom<P>,
+    {
+        assert!(
+            P::VERSION < B::VERSION,
+            "`migrate(from = …)` takes an earlier version of the bucket: raise `version`, or give the other type a lower one"
+        );
+        Self { reader: migrated::<P, B> }
+    }
+}
+
+/// What `migrate(from = …)` needs.
+#[diagnostic::on_unimplemented(
+    message = "there is no conversion from `{P}`, which the bucket migrates from, to `{Self}`",
+    label = "needs `From<{P}>` or `TryFrom<{P}>`",
+    note = "write `impl From<{P}> for {Self}`"
+)]
+pub trait MigratesFrom<P>: TryFrom<P, Error: Display> {}
+#[diagnostic::do_not_recommend]
+impl<P, B: TryFrom<P, Error: Display>> MigratesFrom<P> for B {}
 
 /// A field that is numbered automatically.
 #[expect(missing_debug_implementations, reason = "holds functions; never seen by users")]

@@ -36,6 +36,8 @@ pub trait Bucket: BucketRecord {
     type Reads: Deref<Target = Reader<Self>> + From<Reader<Self>> + Clone + Send + Sync + 'static;
     /// The bucket's name.
     const NAME: &'static str;
+    /// The version of the struct: 1 unless given.
+    const VERSION: u32 = 1;
 
     /// The primary key.
     fn key(&self) -> &Self::Key;

@@ -10,7 +10,9 @@ use super::counts::Counts;
 use super::gate::{Gate, Lease};
 use super::root::Entry;
 use super::turn::{Place, Queue, Request, Retired, RunOnce, Running};
-use super::{CommitLog, HashState, Hashing, NEVER, Root, Slot, StoredRecord, Table, Version, Write};
+use super::{
+    CommitLog, HashState, Hashing, NEVER, Root, Slot, StoredRecord, StoredSchema, Table, Version, Write,
+};
 use crate::bucket::Bucket;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -315,10 +317,18 @@ impl Engine {
     pub(crate) fn restore<B: Bucket>(
         &self,
         records: Vec<StoredRecord>,
+        schema: Option<&StoredSchema>,
         counters: &[(String, u64)],
     ) -> Result<Table<B>, Error> {
         // The record's code runs here: its `Deserialize`, a validator, its `Ord`.
-        super::catch(B::NAME, || Table::restore(self.hash.clone(), records, counters))
+        super::catch(B::NAME, || Table::restore(self.hash.clone(), records, schema, counters))
+    }
+
+    /// The latest root, with a bucket of which nobody knows yet.
+    pub(crate) fn root_with<B: Bucket>(&self, table: &Table<B>) -> Root {
+        let mut root = Root::clone(&self.load());
+        root.slots.push_back(Entry { name: B::NAME, table: Some(Arc::new(table.clone())) });
+        root
     }
 
     /// Adds a bucket that is kept with what it holds: no commit. To be called before anything is written.

@@ -1,15 +1,12 @@
 //! Records and commits in the form in which they are kept: without Rust's types, each key and value as its JSON.
 
-use std::num::{NonZero, NonZeroU64};
-use std::thread;
-
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Change, HashState, RowId, Table, Version};
+use super::{Change, Version};
 use crate::bucket::Bucket;
-use crate::bucket::record::{Meta, Record};
+use crate::bucket::record::Record;
 use crate::error::Error;
+use crate::schema::Schema;
 
 /// A record as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +34,43 @@ pub enum StoredChange {
     Delete(String),
 }
 
+/// What a bucket's records were like when they were kept: tells whether they must be changed to be read now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredSchema {
+    /// The `version` of the bucket.
+    pub version: u32,
+    /// The fields, in the order of their names.
+    pub fields: Vec<StoredField>,
+}
+
+/// A field of a [`StoredSchema`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredField {
+    /// The name in the records' JSON.
+    pub name: String,
+    /// Which of the six kinds of values it held, in lower case.
+    pub kind: String,
+    /// The type, as it was written in the struct.
+    pub rust_type: String,
+}
+
+impl StoredSchema {
+    pub(crate) fn of(schema: &Schema) -> Self {
+        let field = |field: &crate::schema::FieldSchema| StoredField {
+            name: field.name.to_owned(),
+            kind: field.kind.as_str().to_owned(),
+            rust_type: field.rust_type.to_owned(),
+        };
+        let mut fields: Vec<_> = schema.fields.iter().map(field).collect();
+        fields.sort_by(|a, b| a.name.cmp(&b.name));
+        Self { version: schema.version, fields }
+    }
+
+    pub(crate) fn has(&self, field: &str) -> bool {
+        self.fields.iter().any(|own| own.name == field)
+    }
+}
+
 /// What a commit did to a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StoredChanges {
@@ -44,6 +78,8 @@ pub enum StoredChanges {
     Defined {
         /// The bucket's name.
         bucket: String,
+        /// What its records are like from now on; `None` if that was not kept.
+        schema: Option<StoredSchema>,
     },
     /// It was dropped with all of its records.
     Dropped {
@@ -87,14 +123,6 @@ impl StoredRecord {
             expires_at: record.expires_at(),
         })
     }
-
-    fn read<T: DeserializeOwned>(&self, bucket: &'static str) -> Result<T, Error> {
-        serde_json::from_str(&self.value).map_err(|error| Error::NotReadable {
-            bucket,
-            key: self.key.clone(),
-            reason: error.to_string(),
-        })
-    }
 }
 
 pub(super) fn stored_changes<B: Bucket>(changes: &[Change<B>]) -> Result<Vec<StoredChange>, Error> {
@@ -103,84 +131,4 @@ pub(super) fn stored_changes<B: Bucket>(changes: &[Change<B>]) -> Result<Vec<Sto
         Change::Deleted { record, .. } => json_of(B::NAME, record.key()).map(StoredChange::Delete),
     };
     changes.iter().map(stored).collect()
-}
-
-impl<B: Bucket> Table<B> {
-    /// A table of what was kept, in the order of insertion; checked as an insert is. O(n log n); the records are read by all
-    /// cores.
-    ///
-    /// # Errors
-    /// [`Error::NotReadable`] for a record that is not one of this type, and what an insert would say.
-    pub(crate) fn restore(
-        hash: HashState,
-        records: Vec<StoredRecord>,
-        counters: &[(String, u64)],
-    ) -> Result<Self, Error> {
-        let mut table = Self::new(hash);
-        let mut restored = Vec::with_capacity(records.len());
-        for (value, stored) in read_all::<B>(records)?.into_iter().flatten() {
-            restored.push(table.restore_one(value, stored.meta(table.rows().next()))?);
-        }
-        table.build_indexes(&restored);
-        for (field, last) in counters {
-            table.advance_counter(field, *last);
-        }
-        Ok(table)
-    }
-}
-
-/// What is left of a stored record when its key and its value have been read.
-struct Metadata {
-    version: u64,
-    created_at: u64,
-    updated_at: u64,
-    expires_at: Option<u64>,
-}
-
-impl Metadata {
-    fn meta(&self, row: RowId) -> Meta {
-        Meta {
-            row,
-            version: self.version,
-            created_at: self.created_at,
-            updated_at: self.updated_at,
-            expires_at: self.expires_at.and_then(NonZeroU64::new),
-        }
-    }
-}
-
-type Read<B> = Vec<(B, Metadata)>;
-
-/// Reads and validates records; each part by a thread, if there are many.
-fn read_all<B: Bucket>(records: Vec<StoredRecord>) -> Result<Vec<Read<B>>, Error> {
-    /// So many are worth a thread.
-    const MANY: usize = 4096;
-    let read = |part: Vec<StoredRecord>| -> Result<Read<B>, Error> {
-        let one = |stored: StoredRecord| {
-            let value: B = stored.read(B::NAME)?;
-            crate::bucket::validate(&value)?;
-            let StoredRecord { version, created_at, updated_at, expires_at, .. } = stored;
-            Ok((value, Metadata { version, created_at, updated_at, expires_at }))
-        };
-        part.into_iter().map(one).collect()
-    };
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let size = records.len().div_ceil(cores).max(MANY);
-    let mut rest = records.into_iter();
-    let parts: Vec<Vec<StoredRecord>> = std::iter::from_fn(|| {
-        Some(rest.by_ref().take(size).collect()).filter(|part: &Vec<_>| !part.is_empty())
-    })
-    .collect();
-    if parts.len() < 2 {
-        return parts.into_iter().map(read).collect();
-    }
-    thread::scope(|scope| {
-        let read = &read;
-        let threads: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || read(part))).collect();
-        threads
-            .into_iter()
-            // A panic of the record's code goes on to whoever catches it.
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
 }

@@ -216,13 +216,12 @@ impl<B: Bucket> Table<B> {
         }
     }
 
-    /// Adds a record that was kept to all but the ordered indexes.
-    pub(super) fn restore_one(&mut self, value: B, meta: Meta) -> Result<Record<B>, Error> {
-        self.check_new(&value)?;
+    /// Adds a record that was kept, and is [new](Self::check_new), to all but the ordered indexes.
+    pub(super) fn restore_one(&mut self, value: B, meta: Meta) -> Record<B> {
         self.advance_counters(&value);
         let record = Record::new(value, meta);
         self.link_unordered(record.clone());
-        Ok(record)
+        record
     }
 
     /// Adds a record to all but the ordered indexes.
@@ -235,7 +234,7 @@ impl<B: Bucket> Table<B> {
         Ok(record)
     }
 
-    fn check_new(&self, value: &B) -> Result<(), Error> {
+    pub(super) fn check_new(&self, value: &B) -> Result<(), Error> {
         if self.get(value.key()).is_some() {
             return Err(Error::DuplicateKey { bucket: B::NAME, key: format!("{:?}", value.key()) });
         }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{StoredChange, StoredChanges, StoredCommit, StoredRecord, Version};
+use crate::engine::{StoredChange, StoredChanges, StoredCommit, StoredRecord, StoredSchema, Version};
 use crate::error::Error;
 
 /// The future of an adapter's call.
@@ -18,6 +18,8 @@ pub enum SnapshotPart {
     Begin {
         /// Its name.
         name: String,
+        /// What its records are like; `None` if that was not kept.
+        schema: Option<StoredSchema>,
         /// The last automatic number of each field that has some.
         counters: Vec<(String, u64)>,
     },
@@ -52,6 +54,14 @@ pub trait LoadSink: Send {
     /// # Errors
     /// [`Error::Persistence`] if it is not the next one.
     fn commit(&mut self, commit: StoredCommit) -> Result<(), Error>;
+    /// How many bytes there are to read, if that is known beforehand: for [`on_progress`](crate::Persistence::on_progress).
+    fn expect_bytes(&mut self, bytes: u64) {
+        let _ = bytes;
+    }
+    /// So many more bytes have been read.
+    fn read_bytes(&mut self, bytes: u64) {
+        let _ = bytes;
+    }
 }
 
 /// Whatever keeps commits: files, a database. Give one to [`Persistence::new`](crate::Persistence::new).
@@ -89,7 +99,7 @@ impl StoredChanges {
     /// The bucket's name.
     pub fn bucket(&self) -> &str {
         match self {
-            Self::Defined { bucket } | Self::Dropped { bucket } | Self::Changed { bucket, .. } => bucket,
+            Self::Defined { bucket, .. } | Self::Dropped { bucket } | Self::Changed { bucket, .. } => bucket,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::adapter::{SnapshotPart, SnapshotSource};
 use super::image::BucketImage;
-use crate::engine::{Commit, Definition, Root, RowId, StoredChanges, StoredCommit, Version};
+use crate::engine::{Commit, Definition, Root, RowId, StoredChanges, StoredCommit, StoredSchema, Version};
 use crate::error::Error;
 
 /// Records of a part.
@@ -16,7 +16,8 @@ pub(super) fn commit(commit: &Commit, root: &Root) -> Result<StoredCommit, Error
     let mut buckets = Vec::new();
     match commit.definition {
         Some(Definition::Defined(schema)) if schema.persistent => {
-            buckets.push(StoredChanges::Defined { bucket: schema.name.to_owned() });
+            let (bucket, schema) = (schema.name.to_owned(), Some(StoredSchema::of(schema)));
+            buckets.push(StoredChanges::Defined { bucket, schema });
         }
         Some(Definition::Dropped(schema)) if schema.persistent => {
             buckets.push(StoredChanges::Dropped { bucket: schema.name.to_owned() });
@@ -73,9 +74,11 @@ impl SnapshotSource for RootSource {
             }
             let Some(row) = self.row else {
                 self.row = Some(RowId(0));
-                let name = table.schema().name;
+                let schema = table.schema();
+                let name = schema.name;
                 return Ok(Some(SnapshotPart::Begin {
                     name: name.to_owned(),
+                    schema: Some(StoredSchema::of(schema)),
                     counters: counters(&self.root, name),
                 }));
             };
@@ -92,9 +95,9 @@ impl SnapshotSource for RootSource {
             return Ok(Some(records));
         }
         Ok(self.dormant.pop_first().map(|(name, image)| {
-            let counters = image.counters.clone();
+            let (schema, counters) = (image.schema.clone(), image.counters.clone());
             self.rest = Some(SnapshotPart::Records(image.into_records().collect()));
-            SnapshotPart::Begin { name, counters }
+            SnapshotPart::Begin { name, schema, counters }
         }))
     }
 }

@@ -8,12 +8,17 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::adapter::{LoadSink, SnapshotPart};
-use crate::engine::{StoredChange, StoredChanges, StoredCommit, StoredRecord, Version};
+use crate::bucket::Bucket;
+use crate::engine::{
+    Engine, StoredChange, StoredChanges, StoredCommit, StoredRecord, StoredSchema, Table, Version,
+};
 use crate::error::Error;
+use crate::schema::Schema;
 
 /// A bucket's records, in the order of insertion.
 #[derive(Default, Clone)]
 pub(crate) struct BucketImage {
+    pub(crate) schema: Option<StoredSchema>,
     pub(crate) counters: Vec<(String, u64)>,
     rows: Vec<Option<StoredRecord>>,
     /// The places of the keys, which stand in the rows.
@@ -65,6 +70,11 @@ impl BucketImage {
         }
     }
 
+    /// Whether the records are as a bucket has them now.
+    pub(crate) fn fits(&self, schema: &Schema) -> bool {
+        self.schema.as_ref() == Some(&StoredSchema::of(schema))
+    }
+
     pub(crate) fn into_records(self) -> impl Iterator<Item = StoredRecord> {
         self.rows.into_iter().flatten()
     }
@@ -74,6 +84,19 @@ impl fmt::Debug for BucketImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BucketImage").field("records", &self.by_key.len()).finish_non_exhaustive()
     }
+}
+
+/// The name by which a bucket is kept: its own, or the one that it had before. Then it is no bucket of that name.
+pub(crate) fn kept_name(kept: &BTreeMap<String, BucketImage>, schema: &Schema) -> Option<&'static str> {
+    let names = std::iter::once(schema.name).chain(schema.renamed_from);
+    names.into_iter().find(|name| kept.contains_key(*name))
+}
+
+/// What is kept of a bucket that is defined.
+pub(crate) struct Kept {
+    pub(crate) image: BucketImage,
+    /// Whether it is kept by another name, or with another schema, than the bucket has now.
+    pub(crate) is_changed: bool,
 }
 
 /// All buckets at one version.
@@ -87,9 +110,18 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    pub(crate) fn take(&mut self, bucket: &str) -> Option<BucketImage> {
-        self.buckets.remove(bucket)
+    /// What is kept of a bucket, by its name or by the one that it had before.
+    pub(crate) fn take(&mut self, schema: &Schema) -> Option<Kept> {
+        let name = kept_name(&self.buckets, schema)?;
+        let image = self.buckets.remove(name)?;
+        Some(Kept { is_changed: name != schema.name || !image.fits(schema), image })
     }
+}
+
+/// A bucket's table of what is kept of it.
+pub(crate) fn restored<B: Bucket>(engine: &Engine, image: BucketImage) -> Result<Table<B>, Error> {
+    let (schema, counters) = (image.schema.clone(), image.counters.clone());
+    engine.restore::<B>(image.into_records().collect(), schema.as_ref(), &counters)
 }
 
 impl LoadSink for Image {
@@ -99,8 +131,9 @@ impl LoadSink for Image {
 
     fn part(&mut self, part: SnapshotPart) -> Result<(), Error> {
         match part {
-            SnapshotPart::Begin { name, counters } => {
-                self.buckets.entry(name.clone()).or_default().counters = counters;
+            SnapshotPart::Begin { name, schema, counters } => {
+                let bucket = self.buckets.entry(name.clone()).or_default();
+                (bucket.schema, bucket.counters) = (schema, counters);
                 self.current = Some(name);
             }
             SnapshotPart::Records(records) => {
@@ -127,8 +160,8 @@ impl LoadSink for Image {
         (self.version, self.time) = (commit.version, self.time.max(commit.time));
         for changes in commit.buckets {
             match changes {
-                StoredChanges::Defined { bucket } => {
-                    self.buckets.entry(bucket).or_default();
+                StoredChanges::Defined { bucket, schema } => {
+                    self.buckets.entry(bucket).or_default().schema = schema;
                 }
                 StoredChanges::Dropped { bucket } => {
                     self.buckets.remove(&bucket);

@@ -15,9 +15,10 @@ use tokio::runtime::Handle;
 
 use super::adapter::{AdapterFuture, StorageAdapter};
 use super::encode::{self, RootSource};
-use super::image::BucketImage;
+use super::image::{BucketImage, kept_name, restored};
 use super::options::{Durability, OnError, Persistence};
-use crate::engine::{Commit, Engine, Root, Version};
+use crate::bucket::Bucket;
+use crate::engine::{Commit, Engine, Root, Slot, Version};
 use crate::error::Error;
 use crate::service::{Parker, Service, Services, Settled};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
@@ -150,6 +151,13 @@ impl Keeper {
         );
         let own = Arc::clone(self);
         self.snapshots.start(move || own.run_snapshots(), || ());
+    }
+
+    /// Lets go of the adapter without having kept anything.
+    pub(crate) fn abandon(&self) {
+        if let Err(error) = self.block_on(self.adapter.close()) {
+            self.tell(&error, "the adapter could not be closed");
+        }
     }
 
     /// From here on a commit is on the disk before anybody sees it, if it is to be.
@@ -365,12 +373,16 @@ impl Keeper {
     }
 
     /// Writes a snapshot of the latest root, and has the adapter forget the commits before it.
-    fn snapshot(&self) -> Result<(), Error> {
+    pub(crate) fn snapshot(&self) -> Result<(), Error> {
         let _one = self.snapshotting.lock();
         let (dormant, root) = {
             let dormant = self.dormant.lock();
             (dormant.clone(), self.engine.load_full())
         };
+        self.write_snapshot(root, dormant)
+    }
+
+    fn write_snapshot(&self, root: Arc<Root>, dormant: BTreeMap<String, BucketImage>) -> Result<(), Error> {
         let version = root.version;
         let mut source = RootSource::new(root, dormant);
         self.block_on(self.adapter.write_snapshot(&mut source))?;
@@ -380,16 +392,31 @@ impl Keeper {
         self.block_on(self.adapter.truncate(version))
     }
 
-    /// Has a bucket defined with what is kept of it. A snapshot sees it either way: as it is kept, or as it is defined.
-    pub(crate) fn awaken<T>(
-        &self,
-        bucket: &str,
-        define: impl FnOnce(Option<BucketImage>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+    /// Defines a bucket with what is kept of it. If that is of another schema, it is kept anew first, so that the records that follow
+    /// are like those before them.
+    pub(crate) fn define<B: Bucket>(&self) -> Result<Slot, Error> {
+        let schema = B::schema();
+        if kept_name(&self.dormant.lock(), schema).is_none() {
+            return self.engine.define::<B>();
+        }
+        // A snapshot sees the bucket either way: as it is kept, or as it is defined.
+        let _one = self.snapshotting.lock();
         let mut dormant = self.dormant.lock();
-        let defined = define(dormant.get(bucket).cloned())?;
-        dormant.remove(bucket);
-        Ok(defined)
+        if self.engine.load().tables().any(|table| table.schema().name == B::NAME) {
+            return Err(Error::BucketAlreadyExists { bucket: B::NAME });
+        }
+        let Some(name) = kept_name(&dormant, schema) else { return self.engine.define::<B>() };
+        let image = dormant.get(name).cloned().unwrap_or_default();
+        let is_changed = name != schema.name || !image.fits(schema);
+        let table = restored::<B>(&self.engine, image)?;
+        if is_changed {
+            let mut others = dormant.clone();
+            others.remove(name);
+            self.write_snapshot(Arc::new(self.engine.root_with(&table)), others)?;
+        }
+        let slot = self.engine.define_as(table)?;
+        dormant.remove(name);
+        Ok(slot)
     }
 
     /// Waits until a commit is on the disk.

@@ -10,7 +10,7 @@ mod options;
 
 pub use adapter::{AdapterFuture, LoadSink, SnapshotPart, SnapshotSource, StorageAdapter};
 pub use file::FileAdapter;
-pub(crate) use image::{BucketImage, Image};
+pub(crate) use image::{BucketImage, Image, Kept, restored};
 pub(crate) use keeper::Keeper;
 pub use keeper::PersistenceStats;
 pub use memory::MemoryAdapter;

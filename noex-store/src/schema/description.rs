@@ -11,6 +11,10 @@ pub struct Schema {
     pub name: &'static str,
     /// The struct's name.
     pub rust_type: &'static str,
+    /// The version of the struct: 1 unless given.
+    pub version: u32,
+    /// The name that the bucket had before, under which its records may still be kept.
+    pub renamed_from: Option<&'static str>,
     /// The fields, in the order of the struct.
     pub fields: &'static [FieldSchema],
     /// The ordered indexes: those of single fields first, then compound ones.
@@ -42,6 +46,8 @@ impl Schema {
 pub struct FieldSchema {
     /// The stored name: the one that serde gives it.
     pub name: &'static str,
+    /// The names that the field had before: `rename_from`, and serde's aliases. Records may still be kept with one of them.
+    pub renamed_from: &'static [&'static str],
     /// The name in the struct.
     pub rust_name: &'static str,
     /// The type, as it is written in the struct.
@@ -94,6 +100,20 @@ pub enum FieldKind {
     Array,
     /// Points in time.
     Date,
+}
+
+impl FieldKind {
+    /// The kind as text: `string`, `number`, `boolean`, `object`, `array`, `date`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Object => "object",
+            Self::Array => "array",
+            Self::Date => "date",
+        }
+    }
 }
 
 /// How a field's value is made when a draft does not give it.

@@ -10,9 +10,9 @@ use super::Store;
 use super::running::Options;
 use crate::bucket::Bucket;
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{Engine, Hashing, Table};
+use crate::engine::{Engine, Hashing};
 use crate::error::Error;
-use crate::persist::{BucketImage, Image, Persistence};
+use crate::persist::{Image, Kept, Persistence, restored};
 use crate::schema::Schema;
 use crate::service::{Intensity, Parker, aside};
 
@@ -20,7 +20,7 @@ use crate::service::{Intensity, Parker, aside};
 const LOG_CAPACITY: usize = 4096;
 
 /// Defines a bucket, with what is kept of it.
-type Define = Box<dyn FnOnce(&Engine, Option<BucketImage>) -> Result<(), Error> + Send>;
+type Define = Box<dyn FnOnce(&Engine, Option<Kept>) -> Result<(), Error> + Send>;
 
 /// The definition of a store: made by [`Store::builder`], ended by [`start`](Self::start).
 #[must_use = "a builder does nothing until `start().await`"]
@@ -57,14 +57,14 @@ impl StoreBuilder {
 
     /// Defines a bucket.
     pub fn bucket<B: Bucket>(mut self) -> Self {
-        let define: Define = Box::new(|engine, image| {
+        let define: Define = Box::new(|engine, kept| {
             if engine.load().slot(B::NAME).is_some() {
                 return Err(Error::BucketAlreadyExists { bucket: B::NAME });
             }
-            match image {
+            match kept {
                 None => engine.define::<B>().map(drop),
-                Some(image) => {
-                    engine.install(restored::<B>(engine, image)?);
+                Some(kept) => {
+                    engine.install(restored::<B>(engine, kept.image)?);
                     Ok(())
                 }
             }
@@ -129,8 +129,7 @@ impl StoreBuilder {
     ///
     /// # Errors
     /// [`Error::BucketAlreadyExists`] if two buckets have one name. With persistence also what the adapter says, and
-    /// [`Error::Corrupt`], [`Error::NotReadable`], [`Error::Validation`], [`Error::UniqueConstraint`] if what was kept does not fit
-    /// the buckets: nothing is changed then.
+    /// [`Error::Corrupt`], and [`Error::IncompatibleRecords`] if what was kept does not fit the buckets: nothing is changed then.
     pub async fn start(self) -> Result<Store, Error> {
         let Self { name, buckets, persistence, hashing, clock, log_capacity, options } = self;
         let engine = Arc::new(Engine::new(hashing, clock, log_capacity));
@@ -149,13 +148,15 @@ impl StoreBuilder {
             let loaded = Arc::new(Parker::default()).block_on(adapter.load(&mut image), None, || false);
             loaded.unwrap_or(Err(Error::Stopped))?;
             own.go_on_after(image.version, image.time);
+            let mut is_changed = false;
             for (schema, define) in buckets {
-                let kept = if schema.persistent { image.take(schema.name) } else { None };
+                let kept = if schema.persistent { image.take(schema) } else { None };
+                is_changed |= kept.as_ref().is_some_and(|kept| kept.is_changed);
                 define(&own, kept)?;
             }
-            Ok((image.version, image.buckets))
+            Ok((image.version, image.buckets, is_changed))
         };
-        let (version, dormant) = match aside("noex-store start", load).await {
+        let (version, dormant, is_changed) = match aside("noex-store start", load).await {
             Ok(Ok(kept)) => kept,
             failed => {
                 // Whoever starts again must find it free.
@@ -168,15 +169,9 @@ impl StoreBuilder {
             }
         };
         let store = Store::new(name.into(), engine, options, Some((persistence, version, dormant)));
-        store.begin_to_keep().await?;
+        store.begin_to_keep(is_changed).await?;
         Ok(store)
     }
-}
-
-/// A bucket's table of what is kept of it.
-pub(super) fn restored<B: Bucket>(engine: &Engine, image: BucketImage) -> Result<Table<B>, Error> {
-    let counters = image.counters.clone();
-    engine.restore::<B>(image.into_records().collect(), &counters)
 }
 
 impl fmt::Debug for StoreBuilder {

@@ -1,13 +1,22 @@
 //! What a store keeps, as its users ask for it.
 
+use std::sync::Arc;
+
 use super::Store;
 use crate::engine::Version;
 use crate::error::Error;
+use crate::service::aside;
 
 impl Store {
-    /// Begins to keep commits: those of the start first.
-    pub(super) async fn begin_to_keep(&self) -> Result<(), Error> {
+    /// Begins to keep commits: those of the start first. What is kept of another schema is kept anew before anything follows it.
+    pub(super) async fn begin_to_keep(&self, is_changed: bool) -> Result<(), Error> {
         let Some(keeper) = &self.services.keeper else { return Ok(()) };
+        if is_changed {
+            let own = Arc::clone(keeper);
+            let write = move || own.snapshot().inspect_err(|_| own.abandon());
+            let written = aside("noex-store start", write).await;
+            written.unwrap_or_else(|reason| Err(Error::Persistence { reason }))?;
+        }
         keeper.start();
         if let Err(error) = keeper.flush(self.engine.load().version).await {
             // Whoever starts again must find the adapter free.

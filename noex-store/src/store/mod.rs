@@ -100,13 +100,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::BucketAlreadyExists`] if a bucket of this name is defined, [`Error::Stopped`] after [`stop`](Self::stop);
-    /// [`Error::NotReadable`], [`Error::Validation`], [`Error::UniqueConstraint`] if what is kept does not fit it.
+    /// [`Error::IncompatibleRecords`] if what is kept does not fit it, and what the adapter says, if it is of another schema and
+    /// cannot be kept anew.
     pub fn define_bucket<B: Bucket>(&self) -> Result<BucketHandle<B>, Error> {
         let slot = match &self.services.keeper {
-            Some(keeper) if B::schema().persistent => keeper.awaken(B::NAME, |image| match image {
-                Some(image) => self.engine.define_as(builder::restored::<B>(&self.engine, image)?),
-                None => self.engine.define::<B>(),
-            })?,
+            Some(keeper) if B::schema().persistent => keeper.define::<B>()?,
             _ => self.engine.define::<B>()?,
         };
         Ok(BucketHandle::new(Arc::clone(&self.engine), Arc::clone(&self.services.bus), slot))

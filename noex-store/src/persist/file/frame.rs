@@ -52,7 +52,7 @@ impl Fault {
     /// It is whole, and of a format that this version does not know.
     pub(super) fn format(format: u32) -> Self {
         Self::Io(io::Error::other(format!(
-            "its format is {format}, and this version reads {}",
+            "its format is {format}, and this version reads those up to {}",
             super::FORMAT
         )))
     }

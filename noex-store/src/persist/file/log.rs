@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk::{Disk, DiskFile};
 use super::frame::{self, Fault, Frames};
-use super::{FORMAT, failed};
+use super::{FORMAT, failed, format1};
 use crate::engine::{StoredCommit, Version};
 use crate::error::Error;
 use crate::persist::adapter::LoadSink;
@@ -23,6 +23,20 @@ const LONGEST_HEAD: usize = 64;
 struct Head {
     format: u32,
     after: Version,
+}
+
+/// The commits of the next frame, in whatever format; `None` at the end of the file.
+pub(super) fn next_commits<R: Read>(
+    frames: &mut Frames<R>,
+    format: u32,
+) -> Result<Option<Vec<StoredCommit>>, Fault> {
+    match format {
+        1 => {
+            let commits = frames.next::<Vec<format1::Commit>>()?;
+            Ok(commits.map(|commits| commits.into_iter().map(Into::into).collect()))
+        }
+        _ => frames.next(),
+    }
 }
 
 /// The segments, the last of which is written to.
@@ -41,6 +55,7 @@ pub(super) struct Log {
 }
 
 struct Segment {
+    format: u32,
     after: Version,
     last: Version,
     /// The length of what is good.
@@ -83,21 +98,23 @@ impl Log {
         let path = self.path(after);
         let input = self.disk.read(&path).map_err(|error| failed("read", &path, &error))?;
         let mut frames = Frames::new(input);
-        let mut last = after;
+        let (mut last, mut format) = (after, FORMAT);
         let mut read = || -> Result<(), Fault> {
             match frames.next::<Head>()? {
-                Some(head) if head.format != FORMAT => return Err(Fault::format(head.format)),
-                Some(head) if head.after == after => {}
+                Some(head) if !(1..=FORMAT).contains(&head.format) => return Err(Fault::format(head.format)),
+                Some(head) if head.after == after => format = head.format,
                 Some(head) => return Err(Fault::Damaged(format!("it begins after commit {}", head.after))),
                 None => return Err(Fault::Damaged("it is empty".to_owned())),
             }
-            while let Some(commits) = frames.next::<Vec<StoredCommit>>()? {
+            loop {
+                let before = frames.offset;
+                let Some(commits) = next_commits(&mut frames, format)? else { return Ok(()) };
                 for commit in commits {
                     last = last.max(commit.version);
                     sink.commit(commit).map_err(|error| Fault::Refused(error.to_string()))?;
                 }
+                sink.read_bytes(frames.offset - before);
             }
-            Ok(())
         };
         let done = read();
         let len = frames.offset;
@@ -127,7 +144,7 @@ impl Log {
             }
         }
         self.last = self.last.max(last);
-        self.segments.push(Segment { after, last, len });
+        self.segments.push(Segment { format, after, last, len });
         Ok(())
     }
 
@@ -150,7 +167,8 @@ impl Log {
         let new = commits.partition_point(|commit| commit.version <= self.last);
         let commits = &commits[new..];
         let Some(last) = commits.last() else { return Ok(()) };
-        if self.broken || self.segments.last().is_none_or(|segment| segment.len >= self.longest) {
+        let is_full = |segment: &Segment| segment.len >= self.longest || segment.format != FORMAT;
+        if self.broken || self.segments.last().is_none_or(is_full) {
             self.next_segment()?;
         }
         let path = self.segments.last().map(|segment| self.path(segment.after)).unwrap_or_default();
@@ -186,8 +204,8 @@ impl Log {
     /// good, and not written to again.
     fn next_segment(&mut self) -> Result<(), Error> {
         self.file = None;
-        if self.broken
-            && let Some(segment) = self.segments.last()
+        if let Some(segment) = self.segments.last()
+            && (self.broken || segment.last == segment.after)
         {
             let (path, len) = (self.path(segment.after), segment.len);
             if segment.last == segment.after {
@@ -214,7 +232,7 @@ impl Log {
         let (file, len) = make().map_err(|error| failed("create", &path, &error))?;
         self.file = Some(file);
         self.broken = false;
-        self.segments.push(Segment { after, last: after, len });
+        self.segments.push(Segment { format: FORMAT, after, last: after, len });
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! A folder with an append-only log and snapshots.
 
 mod disk;
+mod format1;
 mod frame;
 mod log;
 mod snapshot;
@@ -23,7 +24,7 @@ use crate::error::Error;
 use crate::sync::{AtomicU64, Mutex};
 
 /// The version of the files' format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// From what size on something is done.
 #[derive(Clone, Copy)]
 struct Sizes {

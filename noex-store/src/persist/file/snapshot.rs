@@ -1,28 +1,41 @@
 //! Snapshots: written aside, synced, and then given their name, so that one with a name is whole.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::disk::Disk;
 use super::frame::{self, Fault, Frames};
-use super::{FORMAT, failed};
-use crate::engine::Version;
+use super::{FORMAT, failed, format1};
+use crate::engine::{StoredRecord, StoredSchema, Version};
 use crate::error::Error;
 use crate::persist::adapter::{LoadSink, SnapshotPart, SnapshotSource};
 
+/// A frame of a snapshot. The head is the same in all formats.
 #[derive(Serialize, Deserialize)]
-enum Piece<P> {
+pub(super) enum Piece<R> {
     Head {
         format: u32,
         version: Version,
         time: u64,
     },
-    Part(P),
-    /// How many parts there were.
+    /// A bucket begins.
+    Begin {
+        name: String,
+        schema: Option<StoredSchema>,
+        counters: Vec<(String, u64)>,
+    },
+    /// Records of the bucket of a number: those that have begun are counted from 0.
+    Records {
+        bucket: u32,
+        records: R,
+    },
+    /// How many frames there were after the head.
     End(u64),
 }
+
+pub(super) type ReadPiece = Piece<Vec<StoredRecord>>;
 
 /// So much is written at once.
 const CHUNK: usize = 1 << 20;
@@ -37,11 +50,21 @@ pub(super) fn write(
 ) -> Result<u64, Error> {
     let mut write = || -> Result<u64, Result<io::Error, Error>> {
         let mut file = disk.create(aside).map_err(Ok)?;
-        let (mut bytes, mut written, mut parts) = (Vec::new(), 0, 0);
+        let (mut bytes, mut written, mut parts, mut begun) = (Vec::new(), 0, 0, 0_u32);
         let head = Piece::<()>::Head { format: FORMAT, version: source.version(), time: source.time() };
         frame::put(&mut bytes, &head).map_err(Ok)?;
         while let Some(part) = source.next_part().map_err(Err)? {
-            frame::put(&mut bytes, &Piece::Part(&part)).map_err(Ok)?;
+            let put = match &part {
+                SnapshotPart::Begin { name, schema, counters } => {
+                    begun += 1;
+                    let (name, schema, counters) = (name.clone(), schema.clone(), counters.clone());
+                    frame::put(&mut bytes, &Piece::<()>::Begin { name, schema, counters })
+                }
+                SnapshotPart::Records(records) => {
+                    frame::put(&mut bytes, &Piece::Records { bucket: begun.saturating_sub(1), records })
+                }
+            };
+            put.map_err(Ok)?;
             parts += 1;
             if bytes.len() >= CHUNK {
                 file.write_all(&bytes).map_err(Ok)?;
@@ -60,6 +83,47 @@ pub(super) fn write(
     })
 }
 
+/// The pieces of a snapshot, of whatever format.
+pub(super) struct Pieces<R> {
+    pub(super) frames: Frames<R>,
+    /// `None` before the head.
+    format: Option<u32>,
+    begun: u32,
+}
+
+impl<R: Read> Pieces<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self { frames: Frames::new(input), format: None, begun: 0 }
+    }
+
+    /// The next piece; `None` at the end of the file.
+    pub(super) fn next(&mut self) -> Result<Option<ReadPiece>, Fault> {
+        if self.format != Some(1) {
+            let piece = self.frames.next::<ReadPiece>()?;
+            match &piece {
+                Some(Piece::Head { format, .. }) if !(1..=FORMAT).contains(format) => {
+                    return Err(Fault::format(*format));
+                }
+                Some(Piece::Head { format, .. }) => self.format = Some(*format),
+                _ => {}
+            }
+            return Ok(piece);
+        }
+        let Some(piece) = self.frames.next::<format1::Piece>()? else { return Ok(None) };
+        Ok(Some(match piece {
+            format1::Piece::Head { .. } => return Err(Fault::Damaged("it begins twice".to_owned())),
+            format1::Piece::Part(format1::Part::Begin { name, counters }) => {
+                self.begun += 1;
+                Piece::Begin { name, schema: None, counters }
+            }
+            format1::Piece::Part(format1::Part::Records(records)) => {
+                Piece::Records { bucket: self.begun.saturating_sub(1), records }
+            }
+            format1::Piece::End(parts) => Piece::End(parts),
+        }))
+    }
+}
+
 /// Reads a snapshot into the sink; how many bytes it has.
 pub(super) fn load(
     disk: &dyn Disk,
@@ -68,35 +132,39 @@ pub(super) fn load(
     sink: &mut dyn LoadSink,
 ) -> Result<u64, Error> {
     let input = disk.read(file).map_err(|error| failed("read", file, &error))?;
-    let mut frames = Frames::new(input);
+    let mut pieces = Pieces::new(input);
     let damaged = |reason: &str| Err(Fault::Damaged(reason.to_owned()));
     let mut read = || -> Result<(), Fault> {
-        match frames.next::<Piece<SnapshotPart>>()? {
-            Some(Piece::Head { format, .. }) if format != FORMAT => return Err(Fault::format(format)),
-            Some(Piece::Head { version, time, .. }) if version == wanted => {
-                sink.snapshot(version, time);
-            }
+        match pieces.next()? {
+            Some(Piece::Head { version, time, .. }) if version == wanted => sink.snapshot(version, time),
             _ => return damaged("it does not begin as a snapshot of this version"),
         }
-        let mut parts = 0;
+        let (mut parts, mut begun) = (0, 0_u32);
         loop {
-            match frames.next::<Piece<SnapshotPart>>()? {
-                Some(Piece::Part(part)) => {
-                    parts += 1;
-                    sink.part(part).map_err(|error| Fault::Refused(error.to_string()))?;
+            let before = pieces.frames.offset;
+            let part = match pieces.next()? {
+                Some(Piece::Begin { name, schema, counters }) => {
+                    begun += 1;
+                    SnapshotPart::Begin { name, schema, counters }
+                }
+                Some(Piece::Records { bucket, records }) if bucket + 1 == begun => {
+                    SnapshotPart::Records(records)
                 }
                 Some(Piece::End(count)) if count == parts => return Ok(()),
                 Some(_) => return damaged("parts are missing"),
                 None => return damaged("its end is missing"),
-            }
+            };
+            parts += 1;
+            sink.part(part).map_err(|error| Fault::Refused(error.to_string()))?;
+            sink.read_bytes(pieces.frames.offset - before);
         }
     };
     match read() {
-        Ok(()) => Ok(frames.offset),
+        Ok(()) => Ok(pieces.frames.offset),
         Err(Fault::Io(error)) => Err(failed("read", file, &error)),
         Err(Fault::Damaged(reason) | Fault::Refused(reason)) => Err(Error::Corrupt {
             file: file.display().to_string(),
-            offset: frames.offset,
+            offset: pieces.frames.offset,
             after: Version(0),
             reason,
         }),

@@ -4,6 +4,7 @@
 //! `NOEX_CRASH_IMAGES=1000000 cargo test --release -p noex-store crash_images` looks at so many.
 
 mod disk;
+mod formats;
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -14,7 +15,9 @@ use disk::{CrashDisk, Lie};
 use super::disk::Disk;
 use super::{FORMAT, FileAdapter, Sizes, frame};
 use crate::engine::tests::Random;
-use crate::engine::{StoredChange, StoredChanges, StoredCommit, StoredRecord, Version};
+use crate::engine::{
+    StoredChange, StoredChanges, StoredCommit, StoredField, StoredRecord, StoredSchema, Version,
+};
 use crate::error::Error;
 use crate::persist::adapter::{LoadSink, SnapshotPart, SnapshotSource, StorageAdapter};
 use crate::persist::image::Image;
@@ -27,13 +30,13 @@ fn now<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     Arc::new(Parker::default()).block_on(future, None, || false).unwrap_or(Err(Error::Stopped))
 }
 
-/// The buckets, with their records in order.
-type Contents = Vec<(String, Vec<(String, String)>)>;
+/// The buckets, with their schemas, and with their records in order.
+type Contents = Vec<(String, Option<StoredSchema>, Vec<(String, String)>)>;
 
 fn contents(image: &Image) -> Contents {
     let buckets = image.buckets.iter().map(|(name, bucket)| {
         let records = bucket.clone().into_records();
-        (name.clone(), records.map(|record| (record.key, record.value)).collect())
+        (name.clone(), bucket.schema.clone(), records.map(|record| (record.key, record.value)).collect())
     });
     buckets.collect()
 }
@@ -42,6 +45,16 @@ fn record(random: &mut Random) -> StoredRecord {
     let value = "v".repeat(random.below(90) * random.below(8)) + &random.below(1000).to_string();
     let key = random.below(12).to_string();
     StoredRecord { key, value, version: 1, created_at: 5, updated_at: 5, expires_at: None }
+}
+
+fn schema(random: &mut Random) -> Option<StoredSchema> {
+    let field = |number: usize| StoredField {
+        name: format!("f{number}"),
+        kind: "number".to_owned(),
+        rust_type: "u64".to_owned(),
+    };
+    let fields = (0..random.below(4)).map(field).collect();
+    (random.below(4) > 0).then(|| StoredSchema { version: random.below(3) as u32, fields })
 }
 
 fn commit(version: u64, random: &mut Random) -> StoredCommit {
@@ -58,6 +71,7 @@ fn commit(version: u64, random: &mut Random) -> StoredCommit {
                 let changes = changes.collect();
                 buckets.push(StoredChanges::Changed { bucket, counters: Vec::new(), changes });
             }
+            10 => buckets.push(StoredChanges::Defined { bucket, schema: schema(random) }),
             _ => {}
         }
     }
@@ -74,7 +88,8 @@ impl Source {
     fn of(image: &Image) -> Self {
         let mut parts = Vec::new();
         for (name, bucket) in &image.buckets {
-            parts.push(SnapshotPart::Begin { name: name.clone(), counters: Vec::new() });
+            let (schema, counters) = (bucket.schema.clone(), bucket.counters.clone());
+            parts.push(SnapshotPart::Begin { name: name.clone(), schema, counters });
             let records: Vec<_> = bucket.clone().into_records().collect();
             parts.extend(records.chunks(3).map(|records| SnapshotPart::Records(records.to_vec())));
         }
@@ -239,7 +254,7 @@ fn what_another_format_has_written_is_left_alone() {
     };
     // A later format; one with other frames; and what may be left of a segment whose beginning was cut off.
     let cases = [
-        (head(FORMAT + 1), Some("its format is 2, and this version reads 1")),
+        (head(FORMAT + 1), Some("its format is 3, and this version reads those up to 2")),
         (b"something else ".repeat(20), Some("damaged at byte 0")),
         (head(FORMAT)[..9].to_vec(), None),
         (head(FORMAT), None),
