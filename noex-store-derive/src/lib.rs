@@ -89,6 +89,7 @@ use syn::DeriveInput;
 /// | `validate = path` | A check of your own: `fn(&T) -> Result<(), impl Display>`. | any |
 /// | `references = Bucket` | Holds a key of the other bucket: checked by the compiler, not at run time. | the type of that key |
 /// | `allow_non_finite` | Allows NaN and the infinities, which are refused otherwise. | `f32`, `f64`, collections of them |
+/// | `rename_from = "mail"` | The stored name that the field had before: what was kept by it is this field's. | any |
 ///
 /// On an `Option` field all of them speak of the value inside, and a `None` passes every rule. A default that is a literal is
 /// checked against the field's other rules by the compiler; any other is checked with each record, as given values are.
@@ -122,12 +123,12 @@ use syn::DeriveInput;
 /// | `max_size = 10_000` | How many records the bucket holds at most; 1 or more. |
 /// | `evict = "oldest"` | Which record leaves a full bucket: `oldest`, the first created, which is also the default; `lru`, the one not read for longest. Needs `max_size`. |
 /// | `persistent = false` | Keeps the bucket out of what is saved. |
+/// | `version = 2` | The version of the struct; 1 without it. To be raised when records that were kept need a conversion. |
+/// | `migrate(from = UserV1)` | The struct of an earlier version, a bucket too: what it has kept is turned into this one by `From` or `TryFrom`. Needs `version`. |
+/// | `rename_from = "people"` | The name that the bucket had before. |
 /// | `crate = path` | Where noex-store is found, if not at `::noex_store`. |
 ///
 /// A full bucket loses its first records in the commit that adds new ones, so that the limit holds in every snapshot.
-///
-/// **Not yet enforced:** a record knows when it expires, but stays; `evict = "lru"` does what `oldest` does; and
-/// `persistent` has nothing to act on.
 ///
 /// ```ignore
 /// #[bucket(name = "sessions", ttl = "30m", max_size = 10_000, evict = "lru", persistent = false)]
@@ -143,6 +144,38 @@ use syn::DeriveInput;
 /// Two fields cannot have the same, none may begin with `_version`, `_createdAt`, `_updatedAt` or `_expiresAt`, which are the
 /// store's own, and `flatten` is not supported. A field that serde skips, or writes and reads under two names, would be lost
 /// by saving: that is an error unless it may be missing, or the bucket is not `persistent`.
+///
+/// # When the struct changes
+///
+/// With persistence, records outlive the struct that they were written with. When a store starts, or the bucket is defined, what
+/// is kept is compared with the struct:
+///
+/// - A new field gets its `default`, or `None`; a field with `rename_from`, or with an alias of serde's, gets what was kept by the
+///   earlier name. Fields may go, and come in another order; numbers may be wider; indexes may come and go.
+/// - What needs more than that needs another version:
+///
+/// ```ignore
+/// #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+/// struct UserV1 { #[bucket(key)] id: u64, name: String }
+///
+/// #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+/// #[bucket(name = "users", version = 2, migrate(from = UserV1))]
+/// struct User { #[bucket(key)] id: u64, first: String, last: String }
+///
+/// impl From<UserV1> for User {
+///     fn from(user: UserV1) -> Self {
+///         let (first, last) = user.name.split_once(' ').unwrap_or((&user.name, ""));
+///         Self { id: user.id, first: first.to_owned(), last: last.to_owned() }
+///     }
+/// }
+/// ```
+///
+///   `UserV1` may itself migrate from an earlier one. A `TryFrom` may refuse records.
+/// - If any record does not fit, by its type, a rule, or a unique field, the store does not start, and nothing is changed: the error
+///   lists the fields and the first keys.
+///
+/// What was converted is kept anew before the store starts: from then on earlier versions of the program cannot read it, and
+/// fields that are gone are gone.
 ///
 /// # Costs
 ///

@@ -2,6 +2,7 @@
 
 use proc_macro2::Ident;
 use syn::ext::IdentExt;
+use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
 use syn::{Expr, Lit, LitStr, Path, Token, Type};
 
@@ -109,15 +110,20 @@ fn migrate(item: &Item<'_>) -> syn::Result<Given<Type>> {
     }
     let content;
     syn::parenthesized!(content in item.input);
-    let word: Ident = content.call(Ident::parse_any).map_err(|_| item.error(needs))?;
-    if word != "from" {
-        return Err(syn::Error::new(word.span(), needs));
-    }
-    content.parse::<Token![=]>().map_err(|_| syn::Error::new(word.span(), needs))?;
-    let value = content.parse().map_err(|error| syn::Error::new(error.span(), needs))?;
-    if !content.is_empty() {
-        return Err(content.error(needs));
-    }
+    let earlier = |input: ParseStream<'_>| {
+        let word: Ident = input.call(Ident::parse_any)?;
+        if word != "from" {
+            return Err(syn::Error::new(word.span(), needs));
+        }
+        input.parse::<Token![=]>()?;
+        let value: Type = input.parse()?;
+        if input.is_empty() { Ok(value) } else { Err(input.error(needs)) }
+    };
+    let value = earlier(&content).map_err(|error| {
+        // What is left would be a second mistake.
+        let _ = content.parse::<proc_macro2::TokenStream>();
+        syn::Error::new(error.span(), needs)
+    })?;
     Ok(Given { name: item.name.clone(), value })
 }
 
