@@ -26,13 +26,18 @@ struct Copy {
 }
 
 const FOLDER: &str = "NOEX_STORE_KILL_FOLDER";
+const ADAPTER: &str = "NOEX_STORE_KILL_ADAPTER";
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
 }
 
-fn open(folder: &str) -> Result<Store, Error> {
-    let persistence = Persistence::new(FileAdapter::open(folder)?).durability(Durability::Immediate);
+fn open(folder: &str, adapter: &str) -> Result<Store, Error> {
+    let persistence = match adapter {
+        "sqlite" => Persistence::new(SqliteAdapter::open(format!("{folder}/app.db"))?),
+        _ => Persistence::new(FileAdapter::open(folder)?),
+    };
+    let persistence = persistence.durability(Durability::Immediate);
     wait(Store::builder().bucket::<Note>().bucket::<Copy>().persistence(persistence).start())
 }
 
@@ -40,7 +45,8 @@ fn open(folder: &str) -> Result<Store, Error> {
 #[test]
 fn child() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
-    let store = open(&folder).expect("what was killed can be read");
+    let store =
+        open(&folder, &std::env::var(ADAPTER).unwrap_or_default()).expect("what was killed can be read");
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let store = &store;
@@ -61,9 +67,18 @@ fn child() {
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_a_kill() -> Result<(), Box<dyn std::error::Error>> {
+fn what_was_acknowledged_is_in_the_files_after_a_kill() -> Result<(), Box<dyn std::error::Error>> {
+    kill_again_and_again("file")
+}
+
+#[test]
+fn what_was_acknowledged_is_in_sqlite_after_a_kill() -> Result<(), Box<dyn std::error::Error>> {
+    kill_again_and_again("sqlite")
+}
+
+fn kill_again_and_again(adapter: &str) -> Result<(), Box<dyn std::error::Error>> {
     let kills: u64 = std::env::var("NOEX_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(8);
-    let folder = std::env::temp_dir().join(format!("noex-store-kill-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("noex-store-kill-{adapter}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     let path = folder.to_str().ok_or("a path of text")?;
     let mut acknowledged: Vec<(u64, String)> = Vec::new();
@@ -71,6 +86,7 @@ fn what_was_acknowledged_is_there_after_a_kill() -> Result<(), Box<dyn std::erro
         let mut child = Command::new(std::env::current_exe()?)
             .args(["--exact", "child", "--nocapture"])
             .env(FOLDER, path)
+            .env(ADAPTER, adapter)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;
@@ -91,7 +107,7 @@ fn what_was_acknowledged_is_there_after_a_kill() -> Result<(), Box<dyn std::erro
         child.wait()?;
         acknowledged.extend(reader.join().map_err(|_| "the reader panicked")?);
 
-        let store = open(path)?;
+        let store = open(path, adapter)?;
         let (notes, copies) = (store.bucket::<Note>()?, store.bucket::<Copy>()?);
         for (id, text) in &acknowledged {
             // A line that was cut off has a shorter text, and the right number.
@@ -103,7 +119,7 @@ fn what_was_acknowledged_is_there_after_a_kill() -> Result<(), Box<dyn std::erro
         wait(store.stop())?;
     }
     assert!(acknowledged.len() as u64 > kills, "{} acknowledged", acknowledged.len());
-    println!("{} commits acknowledged, {kills} kills", acknowledged.len());
+    println!("{adapter}: {} commits acknowledged, {kills} kills", acknowledged.len());
     std::fs::remove_dir_all(&folder)?;
     Ok(())
 }

@@ -142,6 +142,61 @@ fn a_restart_from_files_changes_nothing() -> Result<(), Error> {
 }
 
 #[test]
+fn a_restart_from_sqlite_changes_nothing_and_others_can_read_it() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = Folder::new();
+    let persistence = || Persistence::new(folder.sqlite());
+    a_restart_changes_nothing(persistence)?;
+    // While a store uses it.
+    let store = open(persistence().durability(Durability::Immediate))?;
+    store.bucket::<User>()?.update(&2, User::patch().city("Wien"))?;
+    let other = rusqlite::Connection::open(folder.path().join("app.db"))?;
+    let mut cities = other.prepare(
+        "SELECT record ->> 'city', count(*) FROM users GROUP BY 1 HAVING 1 IS NOT NULL ORDER BY 1",
+    )?;
+    let cities = cities.query_map([], |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, u32>(1)?)))?;
+    let cities = cities.collect::<Result<Vec<_>, _>>()?;
+    let named = |name: &str, count| (Some(name.to_owned()), count);
+    assert_eq!(cities, [(None, 1), named("Brno", 17), named("Wien", 1)]);
+    let keys: Vec<String> = other
+        .prepare("SELECT key FROM orders ORDER BY place LIMIT 2")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    assert_eq!(keys, ["[0,\"o0\"]", "[2,\"o2\"]"]);
+    let tables: Vec<String> = other
+        .prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    assert_eq!(tables, ["noex_buckets", "noex_store", "orders", "sessions", "users"], "not `scratch`");
+    wait(store.stop())?;
+    Ok(())
+}
+
+#[test]
+fn what_is_no_database_or_of_a_later_format_is_told_and_left() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path())?;
+    let file = folder.path().join("app.db");
+    std::fs::write(
+        &file,
+        "something else, and long enough to be taken for a header of one hundred bytes. ".repeat(9),
+    )?;
+    let before = std::fs::read(&file)?;
+    let Err(Error::Persistence { reason }) = SqliteAdapter::open(&file) else { panic!("it is none") };
+    assert!(reason.contains("app.db") && reason.contains("not a database"), "{reason}");
+    assert_eq!(std::fs::read(&file)?, before);
+    std::fs::remove_file(&file)?;
+    wait(open(Persistence::new(folder.sqlite()))?.stop())?;
+    rusqlite::Connection::open(&file)?
+        .execute("UPDATE noex_store SET value = 7 WHERE name = 'format'", [])?;
+    let refused = open(Persistence::new(folder.sqlite())).map(drop).map_err(|error| error.to_string());
+    assert_eq!(
+        refused,
+        Err("persistence: the tables' format is 7, and this version reads those up to 1".to_owned())
+    );
+    Ok(())
+}
+
+#[test]
 fn expiries_survive_a_restart_and_pass_while_it_is_down() -> Result<(), Error> {
     let (kept, clock) = (MemoryAdapter::new(), TestClock::default());
     let open = || wait(builder().clock(clock.clone()).persistence(Persistence::new(kept.clone())).start());
@@ -565,10 +620,7 @@ fn records_that_do_not_fit_are_told_and_left() -> Result<(), Error> {
     fill(&store)?;
     wait(store.stop())?;
     let typed = wait(Store::builder().bucket::<other::Typed>().persistence(persistence()).start()).map(drop);
-    assert!(
-        matches!(typed, Err(Error::IncompatibleRecords { bucket: "users", .. })),
-        "{typed:?}"
-    );
+    assert!(matches!(typed, Err(Error::IncompatibleRecords { bucket: "users", .. })), "{typed:?}");
     let ruled = wait(Store::builder().bucket::<other::Ruled>().persistence(persistence()).start()).map(drop);
     assert!(matches!(ruled, Err(Error::IncompatibleRecords { bucket: "users", .. })), "{ruled:?}");
     // Fields may go, come if they are optional, and have a new index.

@@ -61,9 +61,12 @@ fn each_adapter(check: impl Fn(&dyn Fn() -> Persistence)) {
     fill(Persistence::new(kept.clone())).expect("filled");
     let folder = Folder::new();
     fill(folder.persistence()).expect("filled");
+    let tables = Folder::new();
+    fill(Persistence::new(tables.sqlite())).expect("filled");
     for _ in 0..2 {
         check(&|| Persistence::new(kept.clone()));
         check(&|| folder.persistence());
+        check(&|| Persistence::new(tables.sqlite()));
     }
 }
 
@@ -419,7 +422,11 @@ fn what_is_kept_tells_its_schema() -> Result<(), Error> {
     fill(Persistence::new(kept.clone()))?;
     let of_users = |schema: &StoredSchema| -> Vec<String> {
         assert_eq!(schema.version, 1);
-        schema.fields.iter().map(|field| format!("{}: {} ({})", field.name, field.rust_type, field.kind)).collect()
+        schema
+            .fields
+            .iter()
+            .map(|field| format!("{}: {} ({})", field.name, field.rust_type, field.kind))
+            .collect()
     };
     let commits = kept.commits();
     let defined = commits.iter().flat_map(|commit| &commit.buckets).find_map(|changes| match changes {

@@ -291,7 +291,8 @@ impl fmt::Display for RecordProblem {
             write!(f, "`{}` ", self.field)?;
         }
         let (records, keys) = (self.records, self.keys.join(", "));
-        let (s, more) = (if records == 1 { "" } else { "s" }, if records > self.keys.len() { ", …" } else { "" });
+        let (s, more) =
+            (if records == 1 { "" } else { "s" }, if records > self.keys.len() { ", …" } else { "" });
         write!(f, "{} ({records} record{s}: {keys}{more})", self.reason)
     }
 }

@@ -84,6 +84,7 @@ mod schema;
 mod service;
 mod store;
 mod sync;
+pub mod testing;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -117,6 +118,8 @@ pub use live::{
     Update,
 };
 pub use noex_store_derive::Bucket;
+#[cfg(feature = "sqlite")]
+pub use persist::SqliteAdapter;
 pub use persist::{
     AdapterFuture, Durability, FileAdapter, LoadSink, MemoryAdapter, Persistence, PersistenceStats,
     SnapshotPart, SnapshotSource, StorageAdapter,

@@ -5,6 +5,8 @@ pub use std::time::Duration;
 pub use serde::{Deserialize, Serialize};
 pub use uuid::Uuid;
 
+#[cfg(feature = "sqlite")]
+pub use crate::SqliteAdapter;
 pub use crate::{
     BridgeOptions, Bucket, BucketHandle, Change, Commit, CommitInfo, CommitLog, Cursor, Durability, Error,
     Event, EventReceiver, Explanation, Field, FileAdapter, Filter, Insertable, Isolation, MemoryAdapter,

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use noex_store::prelude::*;
-use noex_store::{AdapterFuture, LoadSink, SnapshotPart, SnapshotSource, StorageAdapter, StoredCommit, Version};
+use noex_store::{
+    AdapterFuture, LoadSink, SnapshotPart, SnapshotSource, StorageAdapter, StoredCommit, Version,
+};
 
 /// The value of a future, of whatever it waits for.
 pub fn wait<T>(future: impl Future<Output = T>) -> T {
@@ -31,6 +33,10 @@ impl Folder {
 
     pub fn adapter(&self) -> FileAdapter {
         FileAdapter::open(&self.0).expect("free")
+    }
+
+    pub fn sqlite(&self) -> SqliteAdapter {
+        SqliteAdapter::open(self.0.join("app.db")).expect("free")
     }
 
     pub fn persistence(&self) -> Persistence {

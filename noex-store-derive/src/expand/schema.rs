@@ -36,7 +36,8 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
         Evict::Lru => quote!(Lru),
     };
     let (persistent, version) = (bucket.persistent, proc_macro2::Literal::u32_unsuffixed(bucket.version));
-    let renamed_from = optional(bucket.rename_from.as_ref().map(|earlier| earlier.value().into_token_stream()));
+    let renamed_from =
+        optional(bucket.rename_from.as_ref().map(|earlier| earlier.value().into_token_stream()));
     quote_spanned! {site()=>
         #private::Schema {
             name: #name,
@@ -57,7 +58,8 @@ fn field_schema(names: &Names<'_>, field: &Field, key: bool) -> TokenStream {
     let private = &names.private;
     let Field { stored, name, optional: is_optional, .. } = field;
     let rust_type = source::text(&field.ty);
-    let earlier = field.rules.rename_from.iter().map(syn::LitStr::value).chain(field.serde.aliases.iter().cloned());
+    let earlier =
+        field.rules.rename_from.iter().map(syn::LitStr::value).chain(field.serde.aliases.iter().cloned());
     let kind = kind(&field.shape);
     let (required, unique) = (field.required(), field.rules.unique.is_some());
     let generated = optional(field.rules.generated.as_ref().map(|given| {

@@ -64,7 +64,8 @@ impl Misfit {
         let reason = error.inner().to_string();
         // The text is one line, and nobody has it before them.
         let reason = reason.split(" at line ").next().unwrap_or_default();
-        let missing = B::schema().fields.iter().find(|field| reason == format!("missing field `{}`", field.name));
+        let missing =
+            B::schema().fields.iter().find(|field| reason == format!("missing field `{}`", field.name));
         match missing {
             Some(field) => Self::new("missing", field.name, "is missing, and has no default"),
             None => {
@@ -140,9 +141,13 @@ pub(crate) fn reader<B: Bucket>(kept: Option<&StoredSchema>) -> ReadOne<B> {
     }
     let (own, rust_type) = (schema.version, schema.rust_type);
     let reason = if version < own {
-        format!("was kept by version {version} of the bucket, and `{rust_type}` is version {own} and migrates from none")
+        format!(
+            "was kept by version {version} of the bucket, and `{rust_type}` is version {own} and migrates from none"
+        )
     } else {
-        format!("was kept by version {version} of the bucket, and `{rust_type}` is version {own}, an earlier one")
+        format!(
+            "was kept by version {version} of the bucket, and `{rust_type}` is version {own}, an earlier one"
+        )
     };
     Box::new(move |_| Err(Misfit::new("version", "", reason.clone())))
 }
@@ -182,9 +187,8 @@ impl<B: Bucket> FieldChanges<B> {
             .filter(|field| !field.renamed_from.is_empty())
             .map(|field| (field.name, field.renamed_from))
             .collect();
-        let is_used = |name: &str| {
-            fields.iter().any(|field| field.name == name || field.renamed_from.contains(&name))
-        };
+        let is_used =
+            |name: &str| fields.iter().any(|field| field.name == name || field.renamed_from.contains(&name));
         let kept = kept.into_iter().flat_map(|kept| &kept.fields).map(|field| field.name.clone());
         Self {
             renamed,
@@ -195,7 +199,8 @@ impl<B: Bucket> FieldChanges<B> {
 
     fn read(&self, text: &str) -> Result<B, Misfit> {
         // Values stay as they are written: numbers of any size, and the order of maps.
-        let unreadable = |error: serde_json::Error| Misfit::new("type", "", format!("cannot be read: {error}"));
+        let unreadable =
+            |error: serde_json::Error| Misfit::new("type", "", format!("cannot be read: {error}"));
         let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(text).map_err(unreadable)?;
         for (name, earlier) in &self.renamed {
             if !fields.contains_key(*name)

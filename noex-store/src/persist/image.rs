@@ -110,6 +110,11 @@ pub(crate) struct Image {
 }
 
 impl Image {
+    /// The same once more. O(records).
+    pub(crate) fn copy(&self) -> Self {
+        Self { version: self.version, time: self.time, buckets: self.buckets.clone(), current: None }
+    }
+
     /// What is kept of a bucket, by its name or by the one that it had before.
     pub(crate) fn take(&mut self, schema: &Schema) -> Option<Kept> {
         let name = kept_name(&self.buckets, schema)?;

@@ -1,6 +1,6 @@
 //! An adapter that keeps commits in memory: for tests.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::adapter::{AdapterFuture, LoadSink, SnapshotPart, SnapshotSource, StorageAdapter};
 use crate::engine::{StoredCommit, Version};
@@ -29,9 +29,17 @@ use crate::sync::Mutex;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct MemoryAdapter {
     kept: Arc<Mutex<Kept>>,
+    /// This clone, as whoever uses what is kept.
+    own: Arc<()>,
+}
+
+impl Clone for MemoryAdapter {
+    fn clone(&self) -> Self {
+        Self { kept: Arc::clone(&self.kept), own: Arc::default() }
+    }
 }
 
 #[derive(Default)]
@@ -40,7 +48,8 @@ struct Kept {
     commits: Vec<StoredCommit>,
     /// Commits since the last snapshot.
     since: usize,
-    open: bool,
+    /// The clone that uses it, as long as that is there.
+    user: Weak<()>,
 }
 
 /// So many commits are worth a snapshot.
@@ -64,9 +73,10 @@ impl StorageAdapter for MemoryAdapter {
 
     fn load<'a>(&'a self, sink: &'a mut dyn LoadSink) -> AdapterFuture<'a, ()> {
         let mut kept = self.kept.lock();
-        if std::mem::replace(&mut kept.open, true) {
+        if kept.user.strong_count() > 0 {
             return ready(Err(Error::Persistence { reason: "another store uses this adapter".to_owned() }));
         }
+        kept.user = Arc::downgrade(&self.own);
         let mut load = || {
             if let Some((version, time, parts)) = &kept.snapshot {
                 sink.snapshot(*version, *time);
@@ -114,7 +124,7 @@ impl StorageAdapter for MemoryAdapter {
     }
 
     fn close(&self) -> AdapterFuture<'_, ()> {
-        self.kept.lock().open = false;
+        self.kept.lock().user = Weak::new();
         ready(Ok(()))
     }
 }

@@ -7,6 +7,8 @@ mod image;
 mod keeper;
 mod memory;
 mod options;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 pub use adapter::{AdapterFuture, LoadSink, SnapshotPart, SnapshotSource, StorageAdapter};
 pub use file::FileAdapter;
@@ -15,3 +17,5 @@ pub(crate) use keeper::Keeper;
 pub use keeper::PersistenceStats;
 pub use memory::MemoryAdapter;
 pub use options::{Durability, Persistence};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteAdapter;

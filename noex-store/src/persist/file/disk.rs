@@ -50,17 +50,22 @@ fn create_folder(folder: &Path) -> io::Result<()> {
     RealDisk.sync_folder(parent.unwrap_or(Path::new(".")))
 }
 
+/// A file with a lock that no other process has, and no other part of this one; it is let go of with the value.
+pub(crate) fn lock_file(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(io::Error::new(io::ErrorKind::WouldBlock, "another store has it open"))
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 impl Disk for RealDisk {
     fn lock(&self, folder: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {
         create_folder(folder)?;
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("LOCK"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(file)),
-            Err(TryLockError::WouldBlock) => {
-                Err(io::Error::new(io::ErrorKind::WouldBlock, "another store has it open"))
-            }
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        Ok(Box::new(lock_file(&folder.join("LOCK"))?))
     }
 
     fn names(&self, folder: &Path) -> io::Result<Vec<OsString>> {

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+#[cfg(feature = "sqlite")]
+pub(super) use disk::lock_file;
 use disk::{Disk, RealDisk};
 use log::Log;
 

@@ -58,7 +58,11 @@ fn what_earlier_formats_have_written_is_read_and_gone_on_with() {
         let adapter = open_folder(&folder);
         let mut image = Image::default();
         now(adapter.load(&mut image)).expect("readable");
-        assert_eq!((image.version, contents(&image)), (Version(version), expected.clone()), "format {format}");
+        assert_eq!(
+            (image.version, contents(&image)),
+            (Version(version), expected.clone()),
+            "format {format}"
+        );
 
         // What is added is written in today's format: one segment has one.
         let mut random = Random::new(7);
