@@ -241,6 +241,77 @@ fn flush_writes_at_once_and_tells_how_far() -> Result<(), Error> {
 }
 
 #[test]
+fn a_transaction_may_be_more_durable_than_its_store() -> Result<(), Error> {
+    let flaky = Flaky::default();
+    let store = open(Persistence::new(flaky.clone()).debounce(Duration::from_secs(3600)))?;
+    let (users, orders) = (store.bucket::<User>()?, store.bucket::<Order>()?);
+    let durable = || TxOptions::new().durability(Durability::Immediate);
+    // Far more than the log has, so that they cannot be written one by one.
+    for number in 0..6000 {
+        orders.insert(order(number))?;
+    }
+    users.insert(user(1))?;
+    store.transaction_with(durable(), |tx| tx.bucket::<User>()?.insert(user(2)))?;
+    assert_eq!(store.durable_version(), store.snapshot().version(), "with all that was before it");
+    users.insert(user(3))?;
+    wait(store.transaction_async_with(durable(), async |tx| tx.bucket::<User>()?.insert(user(4))))?;
+    assert_eq!(store.durable_version(), store.snapshot().version());
+    let tx = store.begin();
+    tx.bucket::<User>()?.insert(user(5))?;
+    let version = tx.commit_with(Durability::Immediate)?.version;
+    assert_eq!(store.durable_version(), version);
+
+    // One that cannot be written was never there; others are, and stay.
+    flaky.fails.store(true, Ordering::SeqCst);
+    users.insert(user(6))?;
+    let refused = store.transaction_with(durable(), |tx| tx.bucket::<User>()?.insert(user(7)));
+    assert!(matches!(refused, Err(Error::Persistence { .. })), "{refused:?}");
+    assert!(users.by_email("6@example.com").is_some() && users.by_email("7@example.com").is_none());
+    flaky.fails.store(false, Ordering::SeqCst);
+    assert!(users.insert(user(7)).is_ok(), "its value is free");
+    store.transaction_with(durable(), |_| Ok::<_, Error>(()))?;
+    store.transaction_with(durable(), |tx| tx.bucket::<User>()?.insert(user(8)))?;
+    let before = contents(&store);
+    // As a crash leaves it: nothing is flushed.
+    std::mem::forget(store);
+    let again = open(Persistence::new(flaky.reopened()))?;
+    assert_eq!(contents(&again), before);
+    Ok(())
+}
+
+#[test]
+fn a_transaction_need_not_wait_for_the_disk() -> Result<(), Error> {
+    let flaky = Flaky::default();
+    let store = open(Persistence::new(flaky.clone()).durability(Durability::Immediate))?;
+    let users = store.bucket::<User>()?;
+    let later = || TxOptions::new().durability(Durability::Debounced(Duration::from_millis(1)));
+    flaky.fails.store(true, Ordering::SeqCst);
+    store.transaction_with(later(), |tx| tx.bucket::<User>()?.insert(user(1)))?;
+    assert!(users.by_email("1@example.com").is_some());
+    assert!(matches!(users.insert(user(2)), Err(Error::Persistence { .. })));
+    flaky.fails.store(false, Ordering::SeqCst);
+    users.insert(user(2))?;
+    assert_eq!(store.durable_version(), store.snapshot().version(), "in their order");
+    wait(store.stop())?;
+
+    // In a store that takes its time, one may be in a hurry.
+    let store = open(Persistence::new(Flaky::default()).debounce(Duration::from_secs(3600)))?;
+    store.bucket::<User>()?.insert(user(1))?;
+    store.transaction_with(later(), |tx| tx.bucket::<User>()?.insert(user(2)))?;
+    within_seconds(20, move || {
+        while store.durable_version() < store.snapshot().version() {
+            std::thread::yield_now();
+        }
+    });
+    let none = wait(builder().start())?;
+    for options in [later(), TxOptions::new().durability(Durability::Immediate)] {
+        let refused = none.transaction_with(options, |tx| tx.bucket::<User>()?.insert(user(1)));
+        assert_eq!(refused.map(drop), Err(Error::PersistenceRequired));
+    }
+    Ok(())
+}
+
+#[test]
 fn debounced_commits_are_written_by_themselves() -> Result<(), Error> {
     let kept = MemoryAdapter::new();
     let store = open(Persistence::new(kept).debounce(Duration::from_millis(5)))?;

@@ -81,6 +81,12 @@ impl Flaky {
         self.parts.lock().unwrap().clone()
     }
 
+    /// For another store, though the first one has not let go.
+    pub fn reopened(&self) -> Self {
+        drop(self.inner.close());
+        self.clone()
+    }
+
     fn check(&self) -> Result<(), Error> {
         match self.fails.load(Ordering::SeqCst) {
             true => Err(Error::Persistence { reason: "no space left".to_owned() }),

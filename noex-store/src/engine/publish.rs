@@ -11,7 +11,8 @@ use super::gate::{Gate, Lease};
 use super::root::Entry;
 use super::turn::{Place, Queue, Request, Retired, RunOnce, Running};
 use super::{
-    CommitLog, HashState, Hashing, NEVER, Root, Slot, StoredRecord, StoredSchema, Table, Version, Write,
+    CommitLog, HashState, Hashing, Keep, Kept, NEVER, Root, Slot, StoredRecord, StoredSchema, Table, Version,
+    Write,
 };
 use crate::bucket::Bucket;
 use crate::clock::Clock;
@@ -43,13 +44,13 @@ pub(crate) struct Engine {
     /// Whether there are any.
     pub(super) has_alive: AtomicBool,
     counts: Counts,
-    /// Has commits kept before they are published.
-    keep_first: OnceLock<KeepFirst>,
+    /// Keeps commits, if anybody does.
+    pub(super) keep: OnceLock<Box<dyn Keep>>,
+    /// Whether it does so before they are published.
+    pub(super) keeps_first: AtomicBool,
     /// How many writes of others the last batch had that was kept first.
     pub(super) company: AtomicU64,
 }
-
-type KeepFirst = Box<dyn Fn(&[Arc<Commit>], &Root) -> Result<(), Error> + Send + Sync>;
 
 type Listener = Arc<dyn Fn() -> bool + Send + Sync>;
 
@@ -71,7 +72,8 @@ impl Engine {
             alive: ArcSwap::from_pointee(im::HashMap::new()),
             has_alive: AtomicBool::new(false),
             counts: Counts::default(),
-            keep_first: OnceLock::new(),
+            keep: OnceLock::new(),
+            keeps_first: AtomicBool::new(false),
             company: AtomicU64::new(0),
         }
     }
@@ -96,24 +98,6 @@ impl Engine {
     pub(crate) fn publish_for_test(&self, other: &Self) {
         self.root.swap(other.load_full());
         self.tell_of_commits();
-    }
-
-    /// Has all commits from now on kept before they are published: those that cannot be never were.
-    pub(crate) fn keep_first(&self, keep: KeepFirst) {
-        let _ = self.keep_first.set(keep);
-    }
-
-    /// Whether a commit waits for a disk.
-    pub(crate) fn keeps_first(&self) -> bool {
-        self.keep_first.get().is_some()
-    }
-
-    pub(super) fn keep(&self, commits: &[Arc<Commit>], root: &Root) -> Result<(), Error> {
-        match self.keep_first.get() {
-            None => Ok(()),
-            // An adapter's code may be the user's.
-            Some(keep) => super::catch("", || keep(commits, root)),
-        }
     }
 
     pub(crate) fn counts(&self) -> &Counts {
@@ -188,7 +172,7 @@ impl Engine {
         }
         let _own = Running::enter_turn(self, "")?;
         #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime")]
-        self.lead(self.take_turn(), |batch| batch.purge_all())?
+        self.lead(self.take_turn(), Kept::AsOthers, |batch| batch.purge_all())?
     }
 
     /// When the next record of any bucket expires. O(buckets).
@@ -209,7 +193,7 @@ impl Engine {
         write: impl FnOnce(&mut Write) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let _own = Running::enter_turn(self, place.bucket)?;
-        self.lead(self.take_turn(), |batch| batch.run(&place, write))?.map(|(value, _)| value)
+        self.lead(self.take_turn(), Kept::AsOthers, |batch| batch.run(&place, write))?.map(|(value, _)| value)
     }
 
     /// Waits for the turn, and for whoever has reserved it.
@@ -237,15 +221,20 @@ impl Engine {
         E: From<Error> + Send + 'static,
     {
         let _own = Running::enter_turn(self, place.bucket)?;
+        let kept = place.kept;
         if lease.is_some() {
             // Nobody else stays in the turn.
-            return self.lead(self.turn.lock(), |batch| batch.run(&place, write))?;
+            return self.lead(self.turn.lock(), kept, |batch| batch.run(&place, write))?;
+        }
+        if self.waits_for_disk(kept) != self.keeps_first() {
+            // It cannot be made along with others.
+            return self.lead(self.take_turn(), kept, |batch| batch.run(&place, write))?;
         }
         self.gate.pass(None);
         if let Some(turn) = self.turn.try_lock()
             && !self.gate.is_closed(None)
         {
-            return self.lead(turn, |batch| batch.run(&place, write))?;
+            return self.lead(turn, kept, |batch| batch.run(&place, write))?;
         }
         let request = Arc::new(Request::new(place, write));
         self.queue.push(Arc::clone(&request) as Arc<dyn RunOnce>);
@@ -259,7 +248,7 @@ impl Engine {
                     continue;
                 }
                 // If that fails the request has been told so.
-                Some(turn) => drop(self.lead(turn, |_| ())),
+                Some(turn) => drop(self.lead(turn, Kept::AsOthers, |_| ())),
                 None => {}
             }
             if let Some(outcome) = request.wait() {

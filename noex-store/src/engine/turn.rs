@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 
 use super::patience::Patience;
 use super::table::FreshList;
-use super::{Commit, Engine, NEVER, Root, Slot, Write};
+use super::{Commit, Engine, Kept, NEVER, Root, Slot, Write};
 use crate::bucket::Bucket;
 use crate::error::Error;
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -27,6 +27,8 @@ const MAX_BATCH: usize = 64;
 pub(super) struct Batch<'e> {
     engine: &'e Engine,
     head: Arc<Root>,
+    /// Whether the commits are kept before they are published.
+    keeps_first: bool,
     commits: SmallVec<[Arc<Commit>; 1]>,
     /// Roots between the published one and the head.
     passed: SmallVec<[Arc<Root>; 1]>,
@@ -45,16 +47,17 @@ pub(crate) struct Place {
     /// The bucket that errors name.
     pub(crate) bucket: &'static str,
     pub(crate) slots: SmallVec<[Slot; 2]>,
+    pub(crate) kept: Kept,
 }
 
 impl Place {
     pub(crate) fn of<B: Bucket>(slot: Slot) -> Self {
-        Self { bucket: B::NAME, slots: SmallVec::from_slice(&[slot]) }
+        Self { bucket: B::NAME, slots: SmallVec::from_slice(&[slot]), kept: Kept::AsOthers }
     }
 
     /// A write that only defines or drops the bucket.
     pub(crate) fn none(bucket: &'static str) -> Self {
-        Self { bucket, slots: SmallVec::new() }
+        Self { bucket, slots: SmallVec::new(), kept: Kept::AsOthers }
     }
 }
 
@@ -67,14 +70,17 @@ impl Engine {
     pub(super) fn lead<T>(
         &self,
         mut turn: MutexGuard<'_, Retired>,
+        kept: Kept,
         own: impl FnOnce(&mut Batch<'_>) -> T,
     ) -> Result<T, Error> {
         let head = self.load_full();
-        let mut batch = Batch::new(self, head);
+        let keeps_first = self.waits_for_disk(kept);
+        let is_alone = keeps_first != self.keeps_first();
+        let mut batch = Batch::new(self, head, keeps_first);
         let value = own(&mut batch);
         let mut made: SmallVec<[Arc<dyn RunOnce>; 4]> = SmallVec::new();
         let mut patience = Patience::new(self);
-        while made.len() < MAX_BATCH {
+        while !is_alone && made.len() < MAX_BATCH {
             match self.queue.pop() {
                 Some(request) => {
                     request.run(&mut batch);
@@ -85,7 +91,9 @@ impl Engine {
                 None => std::thread::yield_now(),
             }
         }
-        patience.learn(made.len());
+        if !is_alone {
+            patience.learn(made.len());
+        }
         let (published, unused) = batch.publish(&mut turn);
         drop(turn);
         if published == Ok(true) {
@@ -106,9 +114,19 @@ impl Engine {
 }
 
 impl<'e> Batch<'e> {
-    fn new(engine: &'e Engine, head: Arc<Root>) -> Self {
+    fn new(engine: &'e Engine, head: Arc<Root>, keeps_first: bool) -> Self {
         let (commits, passed) = (SmallVec::new(), SmallVec::new());
-        Self { engine, head, commits, passed, soonest: NEVER, expired: 0, evicted: 0, fresh: Vec::new() }
+        Self {
+            engine,
+            head,
+            keeps_first,
+            commits,
+            passed,
+            soonest: NEVER,
+            expired: 0,
+            evicted: 0,
+            fresh: Vec::new(),
+        }
     }
 
     /// Makes one write, all or nothing. What has expired in its buckets is taken out in a commit before it, so that it is in
@@ -118,7 +136,7 @@ impl<'e> Batch<'e> {
         place: &Place,
         write: impl FnOnce(&mut Write) -> Result<T, E>,
     ) -> Result<(T, Option<Arc<Commit>>), E> {
-        let Place { bucket, slots } = place;
+        let Place { bucket, slots, .. } = place;
         if self.engine.is_stopped() {
             return Err(Error::Stopped.into());
         }
@@ -169,7 +187,7 @@ impl<'e> Batch<'e> {
             Ok((value, Some((root, commit)))) => {
                 self.soonest = self.soonest.min(work.soonest());
                 self.evicted += work.evicted();
-                if self.engine.keeps_first() {
+                if self.keeps_first {
                     self.fresh.extend(work.take_fresh());
                 }
                 let commit = Arc::new(commit);
@@ -186,13 +204,16 @@ impl<'e> Batch<'e> {
 
     /// Makes the last root the current one. Returns whether there was any, and what nobody needs any more.
     fn publish(self, turn: &mut Retired) -> (Result<bool, Error>, impl Drop + use<>) {
-        let Self { engine, head, commits, passed, soonest, expired, evicted, fresh } = self;
+        let Self { engine, head, keeps_first, commits, passed, soonest, expired, evicted, fresh } = self;
         let mut unused: SmallVec<[Arc<Root>; 2]> = SmallVec::new();
         let any = !commits.is_empty();
         for commit in &commits {
             tracing::trace!(version = commit.version().get(), changes = commit.len(), "commit");
         }
-        if any && let Err(error) = engine.keep(&commits, &head) {
+        if any
+            && keeps_first
+            && let Err(error) = engine.keep(&commits, &head)
+        {
             // Readers of the root that stays pass over these entries; the next write would take them for its own.
             let root = engine.load();
             for (slot, fresh) in fresh {

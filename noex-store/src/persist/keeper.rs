@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -18,7 +18,7 @@ use super::encode::{self, RootSource};
 use super::image::{BucketImage, kept_name, restored};
 use super::options::{Durability, OnError, Persistence};
 use crate::bucket::Bucket;
-use crate::engine::{Commit, Engine, Root, Slot, Version};
+use crate::engine::{Commit, Engine, Keep, Root, Slot, Version};
 use crate::error::Error;
 use crate::service::{Parker, Service, Services, Settled};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
@@ -94,12 +94,33 @@ pub(crate) struct Keeper {
 struct State {
     /// The commit up to which somebody waits.
     wanted: Version,
+    /// A commit that is not to wait for so long as others, and until when.
+    hurry: Option<(Version, Instant)>,
     failures: u64,
     failing: Option<Error>,
     stopped: bool,
     /// Until when a stopped keeper tries.
     deadline: Option<Instant>,
     wants_snapshot: bool,
+}
+
+/// The keeper, as the engine knows it: while there is one.
+struct Leading(Weak<Keeper>);
+
+impl Keep for Leading {
+    fn keep(&self, commits: &[Arc<Commit>], root: &Root) -> Result<(), Error> {
+        self.0.upgrade().ok_or(Error::Stopped)?.keep(commits, root)
+    }
+
+    fn catch_up(&self) -> Result<(), Error> {
+        self.0.upgrade().ok_or(Error::Stopped)?.catch_up()
+    }
+
+    fn hurry(&self, version: Version, within: Duration) {
+        if let Some(keeper) = self.0.upgrade() {
+            keeper.hurry(version, within);
+        }
+    }
 }
 
 impl Keeper {
@@ -160,14 +181,11 @@ impl Keeper {
         }
     }
 
-    /// From here on a commit is on the disk before anybody sees it, if it is to be.
+    /// Keeps from here on what the engine asks for: each commit before anybody sees it, or those that are to be.
     pub(crate) fn take_the_lead(self: &Arc<Self>) {
+        self.engine.set_keep(Box::new(Leading(Arc::downgrade(self))));
         if self.durability == Durability::Immediate {
-            let keeper = Arc::downgrade(self);
-            self.engine.keep_first(Box::new(move |commits, root| match keeper.upgrade() {
-                Some(keeper) => keeper.keep(commits, root),
-                None => Err(Error::Stopped),
-            }));
+            self.engine.keep_first();
         }
     }
 
@@ -273,10 +291,12 @@ impl Keeper {
                 Durability::Debounced(time) => Instant::now() + time,
                 Durability::Immediate => Instant::now(),
             });
-            if state.stopped || state.wanted > self.durable() || Instant::now() >= due {
+            state.hurry = state.hurry.filter(|(version, _)| *version > self.durable());
+            let soonest = state.hurry.map_or(due, |(_, soonest)| soonest.min(due));
+            if state.stopped || state.wanted > self.durable() || Instant::now() >= soonest {
                 return true;
             }
-            self.news.wait_until(&mut state, due);
+            self.news.wait_until(&mut state, soonest);
         }
     }
 
@@ -338,6 +358,27 @@ impl Keeper {
             self.note_failure(error);
         }
         done
+    }
+
+    /// Keeps all that is published now, in the thread of whoever calls.
+    fn catch_up(&self) -> Result<(), Error> {
+        let latest = self.engine.load().version;
+        while self.durable() < latest {
+            self.write(true).inspect_err(|error| self.note_failure(error))?;
+        }
+        Ok(())
+    }
+
+    fn hurry(&self, version: Version, within: Duration) {
+        if self.durable() >= version {
+            return;
+        }
+        let due = Instant::now() + within;
+        let mut state = self.state.lock();
+        let (wanted, soonest) = state.hurry.unwrap_or((version, due));
+        state.hurry = Some((wanted.max(version), soonest.min(due)));
+        drop(state);
+        self.news.notify_all();
     }
 
     fn look_at_size(&self) {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::bucket::Bucket;
 use crate::engine::{self, Commit, Engine, Lease, Refused, Tracking, Version};
 use crate::error::Error;
+use crate::persist::Durability;
 
 /// A transaction: all that it reads is one snapshot with its own writes laid over, and all that it writes is one commit.
 ///
@@ -141,11 +142,30 @@ impl Transaction {
     /// [`Error::TransactionConflict`] if another writer changed what this one read or wrote: begin again.
     /// [`Error::NestedWrite`] inside of the closure of another transaction, [`Error::Stopped`], [`Error::Panicked`].
     pub fn commit(self) -> Result<CommitInfo, Error> {
-        self.try_commit(None).map_err(|refused| refused.into_error(1))
+        self.try_commit(None, None).map_err(|refused| refused.into_error(1))
     }
 
-    pub(crate) fn try_commit(&self, lease: Option<&Lease<'_>>) -> Result<CommitInfo, Refused> {
-        let commit = self.engine.commit(&self.inner, lease)?;
+    /// As [`commit`](Self::commit), with a [durability](TxOptions::durability) of its own. With [`Durability::Immediate`] it blocks until
+    /// the commit is on the disk.
+    ///
+    /// # Errors
+    /// As there, and [`Error::PersistenceRequired`] if the store has none; [`Error::Persistence`] and what else the adapter says.
+    pub fn commit_with(self, durability: Durability) -> Result<CommitInfo, Error> {
+        self.try_commit(None, Some(durability)).map_err(|refused| refused.into_error(1))
+    }
+
+    pub(crate) fn try_commit(
+        &self,
+        lease: Option<&Lease<'_>>,
+        durability: Option<Durability>,
+    ) -> Result<CommitInfo, Refused> {
+        if durability.is_some() {
+            self.engine.require_keep()?;
+        }
+        let commit = self.engine.commit(&self.inner, lease, options::kept(durability))?;
+        if let (Some(Durability::Debounced(time)), Some(commit)) = (durability, &commit) {
+            self.engine.hurry(commit.version(), time);
+        }
         let base = self.inner.base();
         let (version, time) =
             commit.as_ref().map_or((base.version, base.time), |commit| (commit.version(), commit.time()));

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::engine::Kept;
+use crate::persist::Durability;
+
 /// What a transaction is kept apart from. See [`Transaction`](crate::Transaction) for what each promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -28,12 +31,18 @@ pub struct TxOptions {
     pub(super) retries: u32,
     pub(super) isolation: Isolation,
     pub(super) lease: Duration,
+    pub(super) durability: Option<Durability>,
 }
 
 impl TxOptions {
     /// Serializable, 16 retries, a lease of one second.
     pub const fn new() -> Self {
-        Self { retries: 16, isolation: Isolation::Serializable, lease: Duration::from_secs(1) }
+        Self {
+            retries: 16,
+            isolation: Isolation::Serializable,
+            lease: Duration::from_secs(1),
+            durability: None,
+        }
     }
 
     /// How often the closure is run again when another writer was faster. With 0 the first conflict is the result.
@@ -54,6 +63,48 @@ impl TxOptions {
     pub const fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
+    }
+}
+
+impl TxOptions {
+    /// When this transaction's commit is on the disk, whatever the store's others are.
+    ///
+    /// - [`Durability::Immediate`] in a store that debounces: what was committed before is written first, then this one, and only then
+    ///   does anybody see it. It shares no sync with others.
+    /// - [`Durability::Debounced`]: nobody waits; it is written within this time, along with all that was committed before it.
+    ///
+    /// Without persistence the transaction fails with [`Error::PersistenceRequired`](crate::Error::PersistenceRequired).
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<Note>().persistence(Persistence::new(MemoryAdapter::new())).start().await?;
+    /// let durable = TxOptions::new().durability(Durability::Immediate);
+    /// store.transaction_with(durable, |tx| tx.bucket::<Note>()?.insert(Note { id: 1 }))?;
+    /// assert_eq!(store.durable_version(), store.snapshot().version());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
+
+    /// When the engine is to keep it.
+    pub(super) fn kept(&self) -> Kept {
+        kept(self.durability)
+    }
+}
+
+pub(super) fn kept(durability: Option<Durability>) -> Kept {
+    match durability {
+        None => Kept::AsOthers,
+        Some(Durability::Immediate) => Kept::First,
+        Some(Durability::Debounced(_)) => Kept::Later,
     }
 }
 

@@ -100,7 +100,7 @@ pub(crate) fn run<T, E: From<Error>>(
             let _running = Running::enter_transaction(engine);
             work(&transaction)?
         };
-        let commit = transaction.try_commit(lease.as_ref());
+        let commit = transaction.try_commit(lease.as_ref(), options.durability);
         // Before the pause: nobody waits for a transaction that does.
         drop((transaction, lease));
         if let Some(outcome) = attempts.outcome(value, commit) {
@@ -135,12 +135,13 @@ pub(crate) async fn run_async<T, E: From<Error>>(
         while lease.is_none() && engine.is_reserved() {
             yield_now().await;
         }
-        let commit = if lease.is_none() && engine.keeps_first() {
+        let commit = if lease.is_none() && engine.waits_for_disk(options.kept()) {
             // It waits for a disk: whatever runs the future must not.
-            let done = aside("noex-store commit", move || transaction.try_commit(None)).await;
+            let durability = options.durability;
+            let done = aside("noex-store commit", move || transaction.try_commit(None, durability)).await;
             done.unwrap_or_else(|reason| Err(Refused::Error(Error::Persistence { reason })))
         } else {
-            let commit = transaction.try_commit(lease.as_ref());
+            let commit = transaction.try_commit(lease.as_ref(), options.durability);
             drop((transaction, lease));
             commit
         };
