@@ -266,6 +266,21 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// An export could not be written, or what is to be imported is none, or is not whole.
+    #[error("export or import: {reason}")]
+    Transfer {
+        /// Why, and in which line.
+        reason: String,
+    },
+    /// A line that is to be imported is not a record that can be: nothing is imported.
+    #[error("line {line}: {error}")]
+    Import {
+        /// The line's number, from 1.
+        line: usize,
+        /// What is wrong with it.
+        #[source]
+        error: Box<Self>,
+    },
     /// The store was stopped, or the last `Store` of it dropped; it can still be read.
     #[error("the store is stopped, or its last `Store` was dropped: it can be read, not written")]
     Stopped,

@@ -90,6 +90,13 @@ pub mod testing;
 #[path = "private.rs"]
 pub mod __private;
 
+/// The decoders of what comes from outside, for the fuzzer.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod __fuzzing {
+    pub use crate::persist::file::fuzzing::{lines, log, snapshot};
+}
+
 pub mod prelude;
 
 pub use bridge::{Bridge, BridgeOptions, BridgeStats, EventReceiver, ReceiverError};
@@ -121,8 +128,8 @@ pub use noex_store_derive::Bucket;
 #[cfg(feature = "sqlite")]
 pub use persist::SqliteAdapter;
 pub use persist::{
-    AdapterFuture, Durability, FileAdapter, LoadSink, MemoryAdapter, Persistence, PersistenceStats,
-    SnapshotPart, SnapshotSource, StorageAdapter,
+    AdapterFuture, Damage, Durability, FileAdapter, LoadProgress, LoadSink, MemoryAdapter, Persistence,
+    PersistenceStats, Salvage, SnapshotPart, SnapshotSource, StorageAdapter,
 };
 pub use schema::{Constraint, Evict, FieldKind, FieldSchema, Format, Generated, IndexSchema, Schema, Ttl};
 pub use service::{ServiceState, ServiceStats};

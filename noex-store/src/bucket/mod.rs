@@ -4,6 +4,7 @@ pub(crate) mod convert;
 pub(crate) mod definition;
 pub(crate) mod field;
 pub(crate) mod increments;
+pub(crate) mod json;
 pub(crate) mod record;
 
 use std::fmt::Debug;

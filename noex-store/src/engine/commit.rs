@@ -27,7 +27,11 @@ impl Version {
     }
 
     pub(crate) const fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
+    }
+
+    pub(crate) const fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::stored::{StoredRecord, StoredSchema};
 use crate::bucket::Bucket;
 use crate::bucket::definition::KeptDefault;
+use crate::bucket::json::{JsonFault, from_json};
 use crate::error::{Error, RecordProblem};
 use crate::schema::FieldSchema;
 
@@ -58,22 +59,11 @@ impl Misfit {
         };
         issues.into_iter().map(misfit).collect()
     }
+}
 
-    /// What serde says of it.
-    fn of_serde<B: Bucket>(error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
-        let reason = error.inner().to_string();
-        // The text is one line, and nobody has it before them.
-        let reason = reason.split(" at line ").next().unwrap_or_default();
-        let missing =
-            B::schema().fields.iter().find(|field| reason == format!("missing field `{}`", field.name));
-        match missing {
-            Some(field) => Self::new("missing", field.name, "is missing, and has no default"),
-            None => {
-                let path = error.path().to_string();
-                let field = if path == "." { "" } else { &path };
-                Self::new("type", field, format!("cannot be read: {reason}"))
-            }
-        }
+impl From<JsonFault> for Misfit {
+    fn from(JsonFault { field, code, reason }: JsonFault) -> Self {
+        Self { field, sort: code.as_str(), reason }
     }
 }
 
@@ -128,7 +118,7 @@ pub(crate) fn reader<B: Bucket>(kept: Option<&StoredSchema>) -> ReadOne<B> {
     let version = kept.map_or(1, |kept| kept.version);
     if version == schema.version {
         return if kept == Some(&StoredSchema::of(schema)) {
-            Box::new(|stored| read::<B>(&stored.value))
+            Box::new(|stored| Ok(from_json(&stored.value)?))
         } else {
             let changes = FieldChanges::<B>::new(kept);
             Box::new(move |stored| changes.read(&stored.value))
@@ -158,14 +148,6 @@ pub(crate) fn migrated<P: Bucket, B: Bucket + TryFrom<P, Error: Display>>(
 ) -> ReadOne<B> {
     let read = reader::<P>(kept);
     Box::new(move |stored| read(stored).and_then(|value| B::try_from(value).map_err(Misfit::of_migration)))
-}
-
-fn read<B: Bucket>(text: &str) -> Result<B, Misfit> {
-    // The path costs time, and is of interest only if it fails.
-    serde_json::from_str(text).or_else(|_| {
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| Misfit::of_serde::<B>(&error))
-    })
 }
 
 /// What must be done to the fields of a record that was kept with another schema.
@@ -218,13 +200,13 @@ impl<B: Bucket> FieldChanges<B> {
             }
         }
         let write = |fields: &BTreeMap<_, _>| serde_json::to_string(fields).map_err(unreadable);
-        read(&write(&fields)?).or_else(|misfit| {
+        from_json(&write(&fields)?).or_else(|misfit| {
             if self.removed.is_empty() {
-                return Err(misfit);
+                return Err(misfit.into());
             }
             // With `deny_unknown_fields`, what was removed must be. Without need it is not: serde may know it by another name.
             self.removed.iter().for_each(|name| drop(fields.remove(name)));
-            read(&write(&fields)?)
+            Ok(from_json(&write(&fields)?)?)
         })
     }
 }

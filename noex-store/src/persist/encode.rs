@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::adapter::{SnapshotPart, SnapshotSource};
-use super::image::BucketImage;
+use super::image::{BucketImage, Image};
 use crate::engine::{Commit, Definition, Root, RowId, StoredChanges, StoredCommit, StoredSchema, Version};
 use crate::error::Error;
 
@@ -40,20 +40,55 @@ fn counters(root: &Root, bucket: &str) -> Vec<(String, u64)> {
     counters.into_iter().map(|(field, last)| (field.to_owned(), last)).collect()
 }
 
-/// A root, and the buckets that are kept without being defined, in parts.
-pub(super) struct RootSource {
-    root: Arc<Root>,
-    dormant: BTreeMap<String, BucketImage>,
-    /// The number of the table, and its next row; `None` before the table's name.
-    table: usize,
-    row: Option<RowId>,
-    /// The rest of a bucket that is not defined.
+/// What was kept, as it is: of buckets that are not defined, say.
+pub(super) struct ImageSource {
+    version: Version,
+    time: u64,
+    buckets: BTreeMap<String, BucketImage>,
+    /// The records of the bucket that has begun.
     rest: Option<SnapshotPart>,
 }
 
+impl ImageSource {
+    pub(super) fn new(image: Image) -> Self {
+        Self { version: image.version, time: image.time, buckets: image.buckets, rest: None }
+    }
+}
+
+impl SnapshotSource for ImageSource {
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn time(&self) -> u64 {
+        self.time
+    }
+
+    fn next_part(&mut self) -> Result<Option<SnapshotPart>, Error> {
+        if let Some(records) = self.rest.take() {
+            return Ok(Some(records));
+        }
+        Ok(self.buckets.pop_first().map(|(name, bucket)| {
+            let (schema, counters) = (bucket.schema.clone(), bucket.counters.clone());
+            self.rest = Some(SnapshotPart::Records(bucket.into_records().collect()));
+            SnapshotPart::Begin { name, schema, counters }
+        }))
+    }
+}
+
+/// A root, and the buckets that are kept without being defined, in parts.
+pub(crate) struct RootSource {
+    root: Arc<Root>,
+    dormant: ImageSource,
+    /// The number of the table, and its next row; `None` before the table's name.
+    table: usize,
+    row: Option<RowId>,
+}
+
 impl RootSource {
-    pub(super) fn new(root: Arc<Root>, dormant: BTreeMap<String, BucketImage>) -> Self {
-        Self { root, dormant, table: 0, row: None, rest: None }
+    pub(crate) fn new(root: Arc<Root>, dormant: BTreeMap<String, BucketImage>) -> Self {
+        let dormant = ImageSource { version: root.version, time: root.time, buckets: dormant, rest: None };
+        Self { root, dormant, table: 0, row: None }
     }
 }
 
@@ -91,13 +126,6 @@ impl SnapshotSource for RootSource {
                 return Ok(Some(SnapshotPart::Records(records)));
             }
         }
-        if let Some(records) = self.rest.take() {
-            return Ok(Some(records));
-        }
-        Ok(self.dormant.pop_first().map(|(name, image)| {
-            let (schema, counters) = (image.schema.clone(), image.counters.clone());
-            self.rest = Some(SnapshotPart::Records(image.into_records().collect()));
-            SnapshotPart::Begin { name, schema, counters }
-        }))
+        self.dormant.next_part()
     }
 }

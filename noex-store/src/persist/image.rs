@@ -70,6 +70,10 @@ impl BucketImage {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
     /// Whether the records are as a bucket has them now.
     pub(crate) fn fits(&self, schema: &Schema) -> bool {
         self.schema.as_ref() == Some(&StoredSchema::of(schema))
@@ -110,6 +114,10 @@ pub(crate) struct Image {
 }
 
 impl Image {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.version == Version(0) && self.buckets.is_empty()
+    }
+
     /// The same once more. O(records).
     pub(crate) fn copy(&self) -> Self {
         Self { version: self.version, time: self.time, buckets: self.buckets.clone(), current: None }

@@ -131,7 +131,7 @@ impl Keeper {
         dormant: BTreeMap<String, BucketImage>,
         services: &Services,
     ) -> Arc<Self> {
-        let Persistence { adapter, durability, on_error } = persistence;
+        let Persistence { adapter, durability, on_error, .. } = persistence;
         Arc::new(Self {
             engine: Arc::clone(engine),
             adapter,
@@ -413,13 +413,17 @@ impl Keeper {
         }
     }
 
+    /// The latest root, and what is kept beside it.
+    pub(crate) fn latest(&self) -> (Arc<Root>, BTreeMap<String, BucketImage>) {
+        // A bucket that is being defined is in one of them.
+        let dormant = self.dormant.lock();
+        (self.engine.load_full(), dormant.clone())
+    }
+
     /// Writes a snapshot of the latest root, and has the adapter forget the commits before it.
     pub(crate) fn snapshot(&self) -> Result<(), Error> {
         let _one = self.snapshotting.lock();
-        let (dormant, root) = {
-            let dormant = self.dormant.lock();
-            (dormant.clone(), self.engine.load_full())
-        };
+        let (root, dormant) = self.latest();
         self.write_snapshot(root, dormant)
     }
 

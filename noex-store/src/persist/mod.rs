@@ -2,20 +2,25 @@
 
 mod adapter;
 mod encode;
-mod file;
+pub(crate) mod file;
 mod image;
 mod keeper;
+pub(crate) mod lines;
 mod memory;
 mod options;
+mod progress;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
 pub use adapter::{AdapterFuture, LoadSink, SnapshotPart, SnapshotSource, StorageAdapter};
-pub use file::FileAdapter;
+pub(crate) use encode::RootSource;
+pub use file::{Damage, FileAdapter, Salvage};
 pub(crate) use image::{BucketImage, Image, Kept, restored};
 pub(crate) use keeper::Keeper;
 pub use keeper::PersistenceStats;
 pub use memory::MemoryAdapter;
 pub use options::{Durability, Persistence};
+pub use progress::LoadProgress;
+pub(crate) use progress::Watch;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteAdapter;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::adapter::StorageAdapter;
+use super::progress::{LoadProgress, OnProgress};
 use crate::error::Error;
 
 /// When a commit is on the disk.
@@ -48,12 +49,18 @@ pub struct Persistence {
     pub(crate) adapter: Arc<dyn StorageAdapter>,
     pub(crate) durability: Durability,
     pub(crate) on_error: Option<OnError>,
+    pub(crate) on_progress: Option<OnProgress>,
 }
 
 impl Persistence {
     /// Has an adapter keep the commits, [debounced](Durability::Debounced) by 100 ms.
     pub fn new(adapter: impl StorageAdapter) -> Self {
-        Self { adapter: Arc::new(adapter), durability: Durability::default(), on_error: None }
+        Self {
+            adapter: Arc::new(adapter),
+            durability: Durability::default(),
+            on_error: None,
+            on_progress: None,
+        }
     }
 
     /// How long commits are gathered before they are written: at most so much is lost in a crash.
@@ -64,6 +71,23 @@ impl Persistence {
     /// When a commit is on the disk.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// Calls a function while a store starts with what was kept: now and then, and when a bucket is ready. It runs in a thread of the
+    /// store; what it does delays the start.
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # let kept = MemoryAdapter::new();
+    /// let persistence = Persistence::new(kept).on_progress(|progress| {
+    ///     let percent = 100 * progress.bytes / progress.all_bytes.max(1);
+    ///     eprintln!("{percent} % read, {} of {} buckets ready", progress.buckets, progress.all_buckets);
+    /// });
+    /// # let _ = persistence;
+    /// ```
+    pub fn on_progress(mut self, call: impl Fn(LoadProgress) + Send + Sync + 'static) -> Self {
+        self.on_progress = Some(Arc::new(call));
         self
     }
 

@@ -1,6 +1,8 @@
 //! How a store is set up.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::io::BufRead;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +12,9 @@ use super::Store;
 use super::running::Options;
 use crate::bucket::Bucket;
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{Engine, Hashing};
+use crate::engine::{Engine, Hashing, Version};
 use crate::error::Error;
-use crate::persist::{Image, Kept, Persistence, restored};
+use crate::persist::{BucketImage, Image, Kept, Persistence, StorageAdapter, Watch, lines, restored};
 use crate::schema::Schema;
 use crate::service::{Intensity, Parker, aside};
 
@@ -28,6 +30,7 @@ pub struct StoreBuilder {
     name: String,
     buckets: Vec<(&'static Schema, Define)>,
     persistence: Option<Persistence>,
+    import: Option<Box<dyn BufRead + Send>>,
     hashing: Hashing,
     clock: Arc<dyn Clock>,
     log_capacity: usize,
@@ -40,6 +43,7 @@ impl Default for StoreBuilder {
             name: "noex-store".to_owned(),
             buckets: Vec::new(),
             persistence: None,
+            import: None,
             hashing: Hashing::default(),
             clock: Arc::new(SystemClock),
             log_capacity: LOG_CAPACITY,
@@ -79,6 +83,34 @@ impl StoreBuilder {
     /// [defined](Store::define_bucket).
     pub fn persistence(mut self, persistence: Persistence) -> Self {
         self.persistence = Some(persistence);
+        self
+    }
+
+    /// Has the store begin with what [`Snapshot::export`](crate::Snapshot::export) wrote: records with their versions, times and expiries,
+    /// and the automatic numbers. As with what is kept, an earlier version of the buckets is converted. The commits go on after that of
+    /// the export.
+    ///
+    /// All of it is read and checked before the store starts, or nothing is imported: a text that was cut off is an error. With persistence,
+    /// nothing may be kept yet; then buckets that are not defined are kept, too.
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<Note>().start().await?;
+    /// store.bucket::<Note>()?.insert(Note { id: 7 })?;
+    /// let mut lines = Vec::new();
+    /// store.snapshot().export(&mut lines)?;
+    ///
+    /// let other = Store::builder().bucket::<Note>().import(std::io::Cursor::new(lines)).start().await?;
+    /// assert_eq!(other.bucket::<Note>()?.all(), store.bucket::<Note>()?.all());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn import(mut self, from: impl BufRead + Send + 'static) -> Self {
+        self.import = Some(Box::new(from));
         self
     }
 
@@ -129,38 +161,39 @@ impl StoreBuilder {
     ///
     /// # Errors
     /// [`Error::BucketAlreadyExists`] if two buckets have one name. With persistence also what the adapter says, and
-    /// [`Error::Corrupt`], and [`Error::IncompatibleRecords`] if what was kept does not fit the buckets: nothing is changed then.
+    /// [`Error::Corrupt`], and [`Error::IncompatibleRecords`] if what was kept does not fit the buckets: nothing is changed then. With an
+    /// [import](Self::import) also [`Error::Transfer`].
     pub async fn start(self) -> Result<Store, Error> {
-        let Self { name, buckets, persistence, hashing, clock, log_capacity, options } = self;
+        let Self { name, buckets, persistence, import, hashing, clock, log_capacity, options } = self;
         let engine = Arc::new(Engine::new(hashing, clock, log_capacity));
-        let Some(persistence) = persistence else {
+        if persistence.is_none() && import.is_none() {
             for (_, define) in buckets {
                 define(&engine, None)?;
             }
             return Ok(Store::new(name.into(), engine, options, None));
+        }
+        let adapter = persistence.as_ref().map(|persistence| Arc::clone(&persistence.adapter));
+        let on_progress = persistence.as_ref().and_then(|persistence| persistence.on_progress.clone());
+        let starting = Starting {
+            engine: Arc::clone(&engine),
+            adapter: adapter.clone(),
+            import,
+            watch: Watch::new(on_progress, buckets.len()),
+            buckets,
         };
-        let (adapter, own) = (Arc::clone(&persistence.adapter), Arc::clone(&engine));
         let runtime = Handle::try_current().ok();
         // Reading blocks, and takes its time.
         let load = move || {
             let _runtime = runtime.as_ref().map(Handle::enter);
-            let mut image = Image::default();
-            let loaded = Arc::new(Parker::default()).block_on(adapter.load(&mut image), None, || false);
-            loaded.unwrap_or(Err(Error::Stopped))?;
-            own.go_on_after(image.version, image.time);
-            let mut is_changed = false;
-            for (schema, define) in buckets {
-                let kept = if schema.persistent { image.take(schema) } else { None };
-                is_changed |= kept.as_ref().is_some_and(|kept| kept.is_changed);
-                define(&own, kept)?;
-            }
-            Ok((image.version, image.buckets, is_changed))
+            starting.run()
         };
-        let (version, dormant, is_changed) = match aside("noex-store start", load).await {
-            Ok(Ok(kept)) => kept,
+        let loaded = match aside("noex-store start", load).await {
+            Ok(Ok(loaded)) => loaded,
             failed => {
-                // Whoever starts again must find it free.
-                let _ = persistence.adapter.close().await;
+                if let Some(adapter) = adapter {
+                    // Whoever starts again must find it free.
+                    let _ = adapter.close().await;
+                }
                 return Err(match failed {
                     Ok(Err(error)) => error,
                     Err(reason) => Error::Persistence { reason },
@@ -168,9 +201,63 @@ impl StoreBuilder {
                 });
             }
         };
-        let store = Store::new(name.into(), engine, options, Some((persistence, version, dormant)));
+        let Loaded { version, dormant, is_changed } = loaded;
+        let kept = persistence.map(|persistence| (persistence, version, dormant));
+        let store = Store::new(name.into(), engine, options, kept);
         store.begin_to_keep(is_changed).await?;
         Ok(store)
+    }
+}
+
+/// What a store starts with.
+struct Starting {
+    engine: Arc<Engine>,
+    adapter: Option<Arc<dyn StorageAdapter>>,
+    import: Option<Box<dyn BufRead + Send>>,
+    watch: Watch,
+    buckets: Vec<(&'static Schema, Define)>,
+}
+
+/// What was kept.
+struct Loaded {
+    version: Version,
+    /// The buckets that are not defined.
+    dormant: BTreeMap<String, BucketImage>,
+    /// Whether it is to be kept anew.
+    is_changed: bool,
+}
+
+impl Starting {
+    /// Reads what is kept, or imported, and defines the buckets with it.
+    fn run(self) -> Result<Loaded, Error> {
+        let Self { engine, adapter, import, mut watch, buckets } = self;
+        let mut image = Image::default();
+        let mut sink = watch.sink(&mut image);
+        if let Some(adapter) = &adapter {
+            let loaded = Arc::new(Parker::default()).block_on(adapter.load(&mut sink), None, || false);
+            loaded.unwrap_or(Err(Error::Stopped))?;
+        }
+        let mut is_changed = import.is_some();
+        if let Some(import) = import {
+            if !sink.is_empty() {
+                let reason = "something is kept already: an import needs a store without anything".to_owned();
+                return Err(Error::Transfer { reason });
+            }
+            lines::read(import, &mut sink)?;
+        }
+        watch.tell();
+        engine.go_on_after(image.version, image.time);
+        for (schema, define) in buckets {
+            let kept = if schema.persistent { image.take(schema) } else { None };
+            is_changed |= kept.as_ref().is_some_and(|kept| kept.is_changed);
+            define(&engine, kept)?;
+            watch.bucket_is_ready();
+        }
+        if let (None, Some((name, _))) = (&adapter, image.buckets.first_key_value()) {
+            let reason = format!("there is a bucket `{name}`, which is not defined: name it at the builder");
+            return Err(Error::Transfer { reason });
+        }
+        Ok(Loaded { version: image.version, dormant: image.buckets, is_changed })
     }
 }
 

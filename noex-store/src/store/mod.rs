@@ -13,6 +13,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod transfer;
 mod write;
 
 pub use bridging::bridge_to_rules;

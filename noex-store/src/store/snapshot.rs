@@ -35,6 +35,10 @@ impl Snapshot {
         Self { root }
     }
 
+    pub(super) fn root(&self) -> &Arc<Root> {
+        &self.root
+    }
+
     /// The number of the commit.
     pub fn version(&self) -> Version {
         self.root.version

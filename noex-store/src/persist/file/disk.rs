@@ -13,6 +13,8 @@ pub(crate) trait Disk: Send + Sync {
     /// The names in a folder.
     fn names(&self, folder: &Path) -> io::Result<Vec<OsString>>;
     fn read(&self, file: &Path) -> io::Result<Box<dyn Read>>;
+    /// The length of a file.
+    fn len(&self, file: &Path) -> io::Result<u64>;
     /// A new, empty file; what was there is gone.
     fn create(&self, file: &Path) -> io::Result<Box<dyn DiskFile>>;
     /// A file to be written to at its end.
@@ -74,6 +76,10 @@ impl Disk for RealDisk {
 
     fn read(&self, file: &Path) -> io::Result<Box<dyn Read>> {
         Ok(Box::new(io::BufReader::with_capacity(1 << 16, File::open(file)?)))
+    }
+
+    fn len(&self, file: &Path) -> io::Result<u64> {
+        Ok(fs::metadata(file)?.len())
     }
 
     fn create(&self, file: &Path) -> io::Result<Box<dyn DiskFile>> {

@@ -73,7 +73,12 @@ pub(super) struct Frames<R> {
 
 impl<R: Read> Frames<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, offset: 0 }
+        Self::at(input, 0)
+    }
+
+    /// Reads what lies at an offset.
+    pub(super) fn at(input: R, offset: u64) -> Self {
+        Self { input, offset }
     }
 
     /// The next value; `None` at the end of the file. After a fault the rest can be had by [`rest`](Self::rest).
@@ -132,11 +137,11 @@ fn read_up_to(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(read)
 }
 
-/// Whether there is a whole frame anywhere in these bytes. A write that was cut off is the last one: nothing whole follows it.
-pub(super) fn any_whole(bytes: &[u8]) -> bool {
+/// Where the first whole frame begins in these bytes. A write that was cut off is the last one: nothing whole follows it.
+pub(super) fn first_whole(bytes: &[u8]) -> Option<usize> {
     let marks = bytes.windows(MARK.len()).enumerate().filter(|(_, window)| *window == MARK);
-    marks.map(|(at, _)| at).any(|at| {
-        let frame = &bytes[at..];
+    marks.map(|(at, _)| at).find(|at| {
+        let frame = &bytes[*at..];
         let (Some(len), Some(sum)) = (frame.get(4..8), frame.get(8..HEAD)) else { return false };
         let (Ok(len), Ok(sum)) = (<[u8; 4]>::try_from(len), <[u8; 4]>::try_from(sum)) else { return false };
         let end = HEAD.saturating_add(u32::from_le_bytes(len) as usize);
@@ -162,7 +167,7 @@ mod tests {
             assert!(matches!(frames.next::<String>(), Ok(Some(_))));
             assert!(matches!(frames.next::<String>(), Err(Fault::Damaged(_))), "cut at {cut}");
             assert_eq!(frames.offset, end as u64);
-            assert!(!any_whole(&file[end..cut]));
+            assert_eq!(first_whole(&file[end..cut]), None);
         }
         for bit in 0..8 * end {
             let mut damaged = file.clone();
@@ -171,7 +176,7 @@ mod tests {
                 matches!(Frames::new(damaged.as_slice()).next::<String>(), Err(Fault::Damaged(_))),
                 "bit {bit}"
             );
-            assert!(any_whole(&damaged), "the second one");
+            assert_eq!(first_whole(&damaged), Some(end), "the second one");
         }
     }
 

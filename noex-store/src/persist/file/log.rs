@@ -20,8 +20,8 @@ use crate::persist::adapter::LoadSink;
 const LONGEST_HEAD: usize = 64;
 
 #[derive(Serialize, Deserialize)]
-struct Head {
-    format: u32,
+pub(super) struct Head {
+    pub(super) format: u32,
     after: Version,
 }
 
@@ -54,6 +54,12 @@ pub(super) struct Log {
     longest: u64,
 }
 
+/// The file of a segment.
+pub(super) fn path(folder: &Path, after: Version) -> PathBuf {
+    // Sorts by name as it does by number.
+    folder.join(format!("log-{after:020}"))
+}
+
 struct Segment {
     format: u32,
     after: Version,
@@ -69,8 +75,7 @@ impl Log {
     }
 
     fn path(&self, after: Version) -> PathBuf {
-        // Sorts by name as it does by number.
-        self.folder.join(format!("log-{after:020}"))
+        path(&self.folder, after)
     }
 
     /// The bytes of all segments.
@@ -132,7 +137,7 @@ impl Log {
                 // A segment gets commits only when its beginning is durable.
                 let is_foreign = len == 0 && rest.len() > LONGEST_HEAD;
                 let rest = rest.get(len as usize + 1..).unwrap_or_default();
-                if !is_last || is_foreign || frame::any_whole(rest) {
+                if !is_last || is_foreign || frame::first_whole(rest).is_some() {
                     let file = path.display().to_string();
                     return Err(Error::Corrupt { file, offset: len, after: last.max(self.last), reason });
                 }

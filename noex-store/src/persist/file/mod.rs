@@ -3,7 +3,10 @@
 mod disk;
 mod format1;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod log;
+mod salvage;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -19,6 +22,7 @@ use std::sync::atomic::Ordering;
 pub(super) use disk::lock_file;
 use disk::{Disk, RealDisk};
 use log::Log;
+pub use salvage::{Damage, Salvage};
 
 use super::adapter::{AdapterFuture, LoadSink, SnapshotSource, StorageAdapter};
 use crate::engine::{StoredCommit, Version};
@@ -109,6 +113,10 @@ impl FileAdapter {
         self.folder.join(format!("snapshot-{version:020}"))
     }
 
+    fn segment_path(&self, after: Version) -> PathBuf {
+        log::path(&self.folder, after)
+    }
+
     /// The versions in the names of the files that begin like this.
     fn versions(&self, prefix: &str) -> Result<Vec<Version>, Error> {
         let names = self.disk.names(&self.folder).map_err(|error| failed("list", &self.folder, &error))?;
@@ -119,12 +127,16 @@ impl FileAdapter {
 
     fn load_all(&self, sink: &mut dyn LoadSink) -> Result<(), Error> {
         let snapshot = self.versions("snapshot-")?.into_iter().max();
+        let segments = self.versions("log-")?;
+        let files = snapshot.map(|version| self.snapshot_path(version)).into_iter();
+        let files = files.chain(segments.iter().map(|after| self.segment_path(*after)));
+        sink.expect_bytes(files.filter_map(|file| self.disk.len(&file).ok()).sum());
         if let Some(version) = snapshot {
             let len = snapshot::load(self.disk.as_ref(), &self.snapshot_path(version), version, sink)?;
             self.snapshot_len.store(len, Ordering::Relaxed);
         }
         let mut log = self.log.lock();
-        log.load(self.versions("log-")?, snapshot.unwrap_or_default(), sink)?;
+        log.load(segments, snapshot.unwrap_or_default(), sink)?;
         self.log_len.store(log.len(), Ordering::Relaxed);
         Ok(())
     }

@@ -20,13 +20,14 @@ pub(super) enum Piece<R> {
         version: Version,
         time: u64,
     },
-    /// A bucket begins.
+    /// A bucket begins, with a number by which its records are known.
     Begin {
+        number: u32,
         name: String,
         schema: Option<StoredSchema>,
         counters: Vec<(String, u64)>,
     },
-    /// Records of the bucket of a number: those that have begun are counted from 0.
+    /// Records of the bucket of a number.
     Records {
         bucket: u32,
         records: R,
@@ -56,9 +57,10 @@ pub(super) fn write(
         while let Some(part) = source.next_part().map_err(Err)? {
             let put = match &part {
                 SnapshotPart::Begin { name, schema, counters } => {
+                    let number = begun;
                     begun += 1;
                     let (name, schema, counters) = (name.clone(), schema.clone(), counters.clone());
-                    frame::put(&mut bytes, &Piece::<()>::Begin { name, schema, counters })
+                    frame::put(&mut bytes, &Piece::<()>::Begin { number, name, schema, counters })
                 }
                 SnapshotPart::Records(records) => {
                     frame::put(&mut bytes, &Piece::Records { bucket: begun.saturating_sub(1), records })
@@ -96,6 +98,11 @@ impl<R: Read> Pieces<R> {
         Self { frames: Frames::new(input), format: None, begun: 0 }
     }
 
+    /// Goes on with what lies at an offset.
+    pub(super) fn going_on(self, input: R, offset: u64) -> Self {
+        Self { frames: Frames::at(input, offset), ..self }
+    }
+
     /// The next piece; `None` at the end of the file.
     pub(super) fn next(&mut self) -> Result<Option<ReadPiece>, Fault> {
         if self.format != Some(1) {
@@ -113,8 +120,9 @@ impl<R: Read> Pieces<R> {
         Ok(Some(match piece {
             format1::Piece::Head { .. } => return Err(Fault::Damaged("it begins twice".to_owned())),
             format1::Piece::Part(format1::Part::Begin { name, counters }) => {
+                let number = self.begun;
                 self.begun += 1;
-                Piece::Begin { name, schema: None, counters }
+                Piece::Begin { number, name, schema: None, counters }
             }
             format1::Piece::Part(format1::Part::Records(records)) => {
                 Piece::Records { bucket: self.begun.saturating_sub(1), records }
@@ -143,11 +151,11 @@ pub(super) fn load(
         loop {
             let before = pieces.frames.offset;
             let part = match pieces.next()? {
-                Some(Piece::Begin { name, schema, counters }) => {
+                Some(Piece::Begin { number, name, schema, counters }) if number == begun => {
                     begun += 1;
                     SnapshotPart::Begin { name, schema, counters }
                 }
-                Some(Piece::Records { bucket, records }) if bucket + 1 == begun => {
+                Some(Piece::Records { bucket, records }) if bucket.checked_add(1) == Some(begun) => {
                     SnapshotPart::Records(records)
                 }
                 Some(Piece::End(count)) if count == parts => return Ok(()),

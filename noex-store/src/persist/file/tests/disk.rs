@@ -187,6 +187,12 @@ impl Disk for CrashDisk {
         Ok(Box::new(Cursor::new(state.inodes[inode].content.clone())))
     }
 
+    fn len(&self, file: &Path) -> io::Result<u64> {
+        let state = self.state.lock();
+        let inode = *state.names.get(file).ok_or(io::ErrorKind::NotFound)?;
+        Ok(state.inodes[inode].content.len() as u64)
+    }
+
     fn create(&self, file: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.state.lock();
         state.step()?;

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use super::super::disk::RealDisk;
 use super::*;
 
+/// A bucket of the first format.
+type WithoutSchema = (String, Vec<(String, String)>);
+
 fn fixture(format: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/persist/file/tests/format-{format}"))
 }
@@ -48,8 +51,7 @@ fn what_earlier_formats_have_written_is_read_and_gone_on_with() {
         }
         let text = std::fs::read_to_string(folder.join("expected.json")).expect("kept with the rest");
         let (version, mut expected): (u64, Contents) = if format == 1 {
-            let (version, buckets): (u64, Vec<(String, Vec<(String, String)>)>) =
-                serde_json::from_str(&text).expect("JSON");
+            let (version, buckets): (u64, Vec<WithoutSchema>) = serde_json::from_str(&text).expect("JSON");
             (version, buckets.into_iter().map(|(name, records)| (name, None, records)).collect())
         } else {
             serde_json::from_str(&text).expect("JSON")

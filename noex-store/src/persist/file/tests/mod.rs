@@ -3,8 +3,10 @@
 //!
 //! `NOEX_CRASH_IMAGES=1000000 cargo test --release -p noex-store crash_images` looks at so many.
 
+mod decoders;
 mod disk;
 mod formats;
+mod salvage;
 
 use std::io::Read;
 use std::path::PathBuf;
