@@ -1,4 +1,4 @@
-//! The conformance suite of [`StorageAdapter`](crate::StorageAdapter): what a store relies on, case by case.
+//! The conformance suite of [`StorageAdapter`]: what a store relies on, case by case.
 
 use std::fmt;
 
