@@ -34,6 +34,23 @@ impl<K: Ord + Clone> Leaving<K> {
         Self { expiries: None, ages: by_age.then(Tree::default) }
     }
 
+    /// The records of a table. O(n log n), by sorting.
+    pub(crate) fn of<B: Bucket<Key = K>>(schema: &Schema, records: &[Record<B>]) -> Self {
+        let mut expiries: Vec<_> =
+            records.iter().filter_map(|record| Some((record.expires_at()?, record.meta().row))).collect();
+        expiries.sort_unstable();
+        let mut leaving = Self::new(schema);
+        leaving.expiries = (!expiries.is_empty()).then(|| Tree::from_sorted(expiries));
+        if let Some(by_age) = &mut leaving.ages {
+            let age =
+                |record: &Record<B>| (record.meta().created_at, record.key().clone(), record.meta().row);
+            let mut ages: Vec<_> = records.iter().map(age).collect();
+            ages.sort_unstable();
+            *by_age = Tree::from_sorted(ages);
+        }
+        leaving
+    }
+
     /// O(log n) where the record expires or the bucket has a limit.
     pub(crate) fn add<B: Bucket<Key = K>>(&mut self, record: &Record<B>) {
         let meta = record.meta();

@@ -4,6 +4,7 @@
 mod alive;
 mod commit;
 mod counts;
+mod fill;
 mod gate;
 mod hash;
 mod index;

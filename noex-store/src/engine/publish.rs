@@ -305,7 +305,7 @@ impl Engine {
     /// A table of what was kept.
     pub(crate) fn restore<B: Bucket>(
         &self,
-        records: Vec<StoredRecord>,
+        records: impl Iterator<Item = StoredRecord> + Send,
         schema: Option<&StoredSchema>,
         counters: &[(String, u64)],
     ) -> Result<Table<B>, Error> {

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
 
+use super::fill::Parts;
 use super::keys::Keys;
 use super::leaving::{Leaving, NEVER};
 use super::trie::HashTrie;
@@ -193,35 +194,34 @@ impl<B: Bucket> Table<B> {
     /// Adds records, or says which of them breaks a rule; then the table holds a part of them, and must be given up.
     /// Into an empty table the ordered indexes are built at once, by sorting.
     pub(crate) fn insert_many(&mut self, values: Vec<B>, now: u64) -> Result<Vec<Record<B>>, (usize, Error)> {
-        let build = self.len() == 0;
-        let mut records = Vec::with_capacity(values.len());
-        for (number, value) in values.into_iter().enumerate() {
-            let added = if build {
-                self.insert_unordered(value, Ttl::OfBucket, now)
-            } else {
-                self.insert(value, Ttl::OfBucket, now)
-            };
-            records.push(added.map_err(|error| (number, error))?);
+        if self.len() > 0 || self.fork.is_some() {
+            let added = values.into_iter().enumerate();
+            let added = added.map(|(number, value)| {
+                self.insert(value, Ttl::OfBucket, now).map_err(|error| (number, error))
+            });
+            return added.collect();
         }
-        if build {
-            self.build_indexes(&records);
+        let expires_at = self.shared.expiry(Ttl::OfBucket, now);
+        let records: Vec<_> = (self.rows.next().0..)
+            .zip(values)
+            .map(|(row, value)| {
+                let meta = Meta { row: RowId(row), version: 1, created_at: now, updated_at: now, expires_at };
+                Record::new(value, meta)
+            })
+            .collect();
+        // Not by threads: the record's code that runs in this one is known to be in a write.
+        let refused = self.fill(&records, false);
+        match refused.into_iter().min_by_key(|(number, _)| *number) {
+            Some(first) => Err(first),
+            None => Ok(records),
         }
-        Ok(records)
     }
 
-    /// Fills the ordered indexes of a table that holds these records and no others. O(n log n).
-    pub(super) fn build_indexes(&mut self, records: &[Record<B>]) {
-        for index in &mut self.indexes {
-            index.build(&mut records.iter().map(|record| (record.value(), record.meta().row)));
-        }
-    }
-
-    /// Adds a record that was kept, and is [new](Self::check_new), to all but the ordered indexes.
-    pub(super) fn restore_one(&mut self, value: B, meta: Meta) -> Record<B> {
-        self.advance_counters(&value);
-        let record = Record::new(value, meta);
-        self.link_unordered(record.clone());
-        record
+    /// What is to be filled of an empty table.
+    pub(super) fn parts_to_fill(&mut self) -> Parts<'_, B> {
+        debug_assert_eq!(self.rows.len(), 0, "it has no records");
+        let Self { rows, keys, uniques, indexes, leaving, .. } = self;
+        Parts { rows, keys, uniques, indexes, leaving }
     }
 
     /// Adds a record to all but the ordered indexes.
@@ -234,7 +234,7 @@ impl<B: Bucket> Table<B> {
         Ok(record)
     }
 
-    pub(super) fn check_new(&self, value: &B) -> Result<(), Error> {
+    fn check_new(&self, value: &B) -> Result<(), Error> {
         if self.get(value.key()).is_some() {
             return Err(Error::DuplicateKey { bucket: B::NAME, key: format!("{:?}", value.key()) });
         }

@@ -139,6 +139,14 @@ impl<V: Clone> Leaf<V> {
 }
 
 impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
+    /// An index of entries in the order of their hashes, which are read from the lowest bit on: `hash.reverse_bits()`. O(n).
+    pub(crate) fn from_sorted<T>(entries: &[(u64, T)], value: &mut impl FnMut(&T) -> Option<V>) -> Self {
+        if entries.len() <= LEAF {
+            return Self { root: Node::Leaf { bits: 0, leaf: leaf_of(entries, value) } };
+        }
+        Self { root: Node::Inner(grow::<V, T, BITS>(entries, value, 0)) }
+    }
+
     /// The leaf of a hash.
     #[inline]
     fn leaf(&self, hash: u64) -> &Leaf<V> {
@@ -264,6 +272,47 @@ impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
         }
         each(&self.root, visit);
     }
+}
+
+fn leaf_of<V: Clone, T>(entries: &[(u64, T)], value: &mut impl FnMut(&T) -> Option<V>) -> Arc<Leaf<V>> {
+    Leaf::of(entries.iter().filter_map(|(reversed, entry)| Some((reversed.reverse_bits(), value(entry)?))))
+}
+
+/// A node of sorted entries, which agree in the bits before `shift`.
+fn grow<V: Clone, T, const BITS: u32>(
+    entries: &[(u64, T)],
+    value: &mut impl FnMut(&T) -> Option<V>,
+    shift: u32,
+) -> Arc<[Node<V>]> {
+    let mut parts = Vec::with_capacity(1 << BITS);
+    part::<V, T, BITS>(entries, value, shift, (0, 0), &mut parts);
+    let depth = parts.iter().map(|(_, node)| node.bits::<BITS>()).max().unwrap_or_default();
+    let mut children: Vec<Option<Node<V>>> = (0..1_usize << depth).map(|_| None).collect();
+    for (at, node) in parts {
+        for child in children.iter_mut().skip(at).step_by(1 << node.bits::<BITS>()) {
+            *child = Some(node.clone());
+        }
+    }
+    children.into_iter().flatten().collect()
+}
+
+/// The children of a node for entries that agree in so many bits more, and are at this place.
+fn part<V: Clone, T, const BITS: u32>(
+    entries: &[(u64, T)],
+    value: &mut impl FnMut(&T) -> Option<V>,
+    shift: u32,
+    (bits, at): (u32, usize),
+    parts: &mut Vec<(usize, Node<V>)>,
+) {
+    let Some(next) = (u64::BITS - 1).checked_sub(shift + bits).filter(|_| entries.len() > LEAF) else {
+        return parts.push((at, Node::Leaf { bits, leaf: leaf_of(entries, value) }));
+    };
+    if bits == BITS {
+        return parts.push((at, Node::Inner(grow::<V, T, BITS>(entries, value, shift + BITS))));
+    }
+    let (lower, upper) = entries.split_at(entries.partition_point(|(reversed, _)| reversed >> next & 1 == 0));
+    part::<V, T, BITS>(lower, value, shift, (bits + 1, at), parts);
+    part::<V, T, BITS>(upper, value, shift, (bits + 1, at | 1 << bits), parts);
 }
 
 /// The place of a hash among so many children; `shift` is where the node's part of the hash starts.

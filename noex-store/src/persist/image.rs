@@ -21,57 +21,74 @@ pub(crate) struct BucketImage {
     pub(crate) schema: Option<StoredSchema>,
     pub(crate) counters: Vec<(String, u64)>,
     rows: Vec<Option<StoredRecord>>,
-    /// The places of the keys, which stand in the rows.
-    by_key: HashTable<usize>,
+    /// How many of the rows are empty.
+    holes: usize,
+    /// The hashes of the keys and their places. `None` until a key is asked for: a snapshot alone has each once.
+    by_key: Option<HashTable<(u64, usize)>>,
     hash: RandomState,
 }
 
 impl BucketImage {
-    fn find(&self, key: &str) -> Option<usize> {
-        let is_it = |at: &usize| self.rows[*at].as_ref().is_some_and(|record| record.key == key);
-        self.by_key.find(self.hash.hash_one(key), is_it).copied()
+    /// The places of the keys.
+    fn index(&mut self) -> &mut HashTable<(u64, usize)> {
+        let Self { rows, by_key, hash, .. } = self;
+        by_key.get_or_insert_with(|| {
+            let mut table = HashTable::with_capacity(rows.len());
+            for (at, record) in rows.iter().enumerate() {
+                if let Some(record) = record {
+                    let hashed = hash.hash_one(record.key.as_str());
+                    table.insert_unique(hashed, (hashed, at), |(hash, _)| *hash);
+                }
+            }
+            table
+        })
+    }
+
+    fn find(&mut self, key: &str) -> Option<usize> {
+        let hashed = self.hash.hash_one(key);
+        self.index();
+        let Self { rows, by_key, .. } = self;
+        let is_it = |(_, at): &(u64, usize)| rows[*at].as_ref().is_some_and(|record| record.key == key);
+        by_key.as_ref()?.find(hashed, is_it).map(|(_, at)| *at)
     }
 
     fn put(&mut self, record: StoredRecord) {
-        match self.find(&record.key) {
-            Some(at) => self.rows[at] = Some(record),
-            None => {
-                self.rows.push(Some(record));
-                self.index(self.rows.len() - 1);
-            }
+        if let Some(at) = self.find(&record.key) {
+            self.rows[at] = Some(record);
+            return;
         }
+        let entry = (self.hash.hash_one(record.key.as_str()), self.rows.len());
+        self.rows.push(Some(record));
+        self.index().insert_unique(entry.0, entry, |(hash, _)| *hash);
     }
 
-    /// Notes the place of a record whose key is not there yet.
-    fn index(&mut self, at: usize) {
-        let Self { rows, by_key, hash, .. } = self;
-        let hash_at = |at: &usize| rows[*at].as_ref().map_or(0, |record| hash.hash_one(record.key.as_str()));
-        by_key.insert_unique(hash_at(&at), at, hash_at);
+    /// Adds records of a snapshot, which has each key once.
+    fn extend(&mut self, records: Vec<StoredRecord>) {
+        if self.by_key.is_some() {
+            return records.into_iter().for_each(|record| self.put(record));
+        }
+        self.rows.extend(records.into_iter().map(Some));
     }
 
     fn apply(&mut self, change: StoredChange) {
         match change {
             StoredChange::Put(record) => self.put(record),
             StoredChange::Delete(key) => {
-                if let Some(at) = self.find(&key)
-                    && let Ok(found) =
-                        self.by_key.find_entry(self.hash.hash_one(key.as_str()), |own| *own == at)
-                {
-                    found.remove();
+                if let Some(at) = self.find(&key) {
+                    let hashed = self.hash.hash_one(key.as_str());
+                    if let Ok(found) = self.index().find_entry(hashed, |(_, own)| *own == at) {
+                        found.remove();
+                    }
                     self.rows[at] = None;
+                    self.holes += 1;
                 }
             }
         }
         // Holes are worth a walk only if there are many.
-        if self.rows.len() > 64 && self.rows.len() > 2 * self.by_key.len() {
+        if self.rows.len() > 64 && self.holes * 2 > self.rows.len() {
             self.rows.retain(Option::is_some);
-            self.by_key.clear();
-            (0..self.rows.len()).for_each(|at| self.index(at));
+            (self.holes, self.by_key) = (0, None);
         }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.by_key.len()
     }
 
     /// Whether the records are as a bucket has them now.
@@ -79,14 +96,18 @@ impl BucketImage {
         self.schema.as_ref() == Some(&StoredSchema::of(schema))
     }
 
-    pub(crate) fn into_records(self) -> impl Iterator<Item = StoredRecord> {
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len() - self.holes
+    }
+
+    pub(crate) fn into_records(self) -> impl Iterator<Item = StoredRecord> + Send {
         self.rows.into_iter().flatten()
     }
 }
 
 impl fmt::Debug for BucketImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BucketImage").field("records", &self.by_key.len()).finish_non_exhaustive()
+        f.debug_struct("BucketImage").field("records", &self.len()).finish_non_exhaustive()
     }
 }
 
@@ -134,7 +155,7 @@ impl Image {
 /// A bucket's table of what is kept of it.
 pub(crate) fn restored<B: Bucket>(engine: &Engine, image: BucketImage) -> Result<Table<B>, Error> {
     let (schema, counters) = (image.schema.clone(), image.counters.clone());
-    engine.restore::<B>(image.into_records().collect(), schema.as_ref(), &counters)
+    engine.restore::<B>(image.into_records(), schema.as_ref(), &counters)
 }
 
 impl LoadSink for Image {
@@ -154,7 +175,7 @@ impl LoadSink for Image {
                 let bucket = bucket.ok_or_else(|| Error::Persistence {
                     reason: "the snapshot has records before any bucket".to_owned(),
                 })?;
-                records.into_iter().for_each(|record| bucket.put(record));
+                bucket.extend(records);
             }
         }
         Ok(())

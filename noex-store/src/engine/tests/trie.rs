@@ -226,3 +226,28 @@ fn it_shrinks_to_nothing() {
         full.check(&mut random, 0);
     }
 }
+
+#[test]
+fn built_at_once_it_is_as_if_built_one_by_one() {
+    let mut random = Random::new(11);
+    for size in [0, 1, 10, 11, 12, 40, 300, 5000] {
+        for masked in [u64::MAX, 0xff, 0xfff << 40, 1 << 63, 0] {
+            let hashes: Vec<u64> = (0..size).map(|_| random.next() & masked).collect();
+            let mut order: Vec<(u64, u64)> = hashes.iter().map(|hash| hash.reverse_bits()).zip(0..).collect();
+            order.sort_unstable();
+            let trie = HashTrie::from_sorted(&order, &mut |row| Some(*row));
+            let model = hashes.iter().copied().zip(0..).collect();
+            let mut version = Version { trie, model, end: size };
+            version.check(&mut random, hashes.first().copied().unwrap_or_default());
+            // It goes on as any other.
+            for _ in 0..50 {
+                let hash = random.next() & masked;
+                version.insert(hash);
+                if let Some((hash, row)) = version.pair(&mut random) {
+                    version.remove(hash, row);
+                }
+            }
+            version.check(&mut random, 0);
+        }
+    }
+}
