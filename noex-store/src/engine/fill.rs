@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::num::NonZero;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::thread;
 
-use super::keys::Keys;
+use super::keys::{self, Keys};
 use super::leaving::Leaving;
 use super::table::not_unique;
-use super::trie::HashTrie;
-use super::{RowId, Table};
+use super::trie::{HashTrie, Part};
+use super::{HashState, RowId, Table};
 use crate::bucket::Bucket;
 use crate::bucket::record::Record;
 use crate::error::Error;
@@ -51,67 +52,147 @@ pub(super) fn spread(tasks: Vec<Task<'_>>) {
     });
 }
 
-/// The records in the order of a hash index, each by its hash, read from its lowest bit on.
-type Order = Vec<(u64, usize)>;
-
-fn in_order(hashes: impl Iterator<Item = (u64, usize)>) -> Order {
-    let mut order: Order = hashes.map(|(hash, at)| (hash.reverse_bits(), at)).collect();
-    order.sort_unstable();
-    order
+/// What a hash index is built of: its entries in as many lists as it has parts, or in one, if they are few.
+struct Hashed<V, const BITS: u32> {
+    lists: Vec<Vec<(u64, Option<V>)>>,
 }
 
-/// The later ones of those that are the same.
-fn repeated<'o>(
-    order: &'o Order,
-    same: impl Fn(usize, usize) -> bool + 'o,
-) -> impl Iterator<Item = usize> + 'o {
-    order.chunk_by(|a, b| a.0 == b.0).filter(|equal| equal.len() > 1).flat_map(move |equal| {
-        let later = equal.iter().enumerate().skip(1);
-        let again: Vec<usize> = later
-            .filter(|(number, (_, at))| equal[..*number].iter().any(|(_, earlier)| same(*earlier, *at)))
-            .map(|(_, (_, at))| *at)
-            .collect();
-        again
-    })
+/// A list as a part of the index, or the whole of it; and the rows of those that are there before.
+enum Built<V, const BITS: u32> {
+    Part(Part<V>),
+    Whole(HashTrie<V, BITS>),
+}
+
+impl<V: Clone + Send + Sync, const BITS: u32> Hashed<V, BITS> {
+    fn new(entries: impl Iterator<Item = (u64, V)>, count: usize) -> Self {
+        let parts = if count < MANY { 1 } else { HashTrie::<V, BITS>::PARTS };
+        let mut lists: Vec<_> = (0..parts).map(|_| Vec::with_capacity(count / parts * 9 / 8)).collect();
+        for (hash, value) in entries {
+            let part = if parts == 1 { 0 } else { HashTrie::<V, BITS>::part_of(hash) };
+            lists[part].push((hash.reverse_bits(), Some(value)));
+        }
+        Self { lists }
+    }
+
+    /// What builds each part, and notes those that are the same as an earlier one, and where it puts them.
+    fn tasks<'a>(
+        self,
+        built: &'a mut Vec<Option<Built<V, BITS>>>,
+        row: impl Fn(&V) -> RowId + Copy + Send + 'a,
+        same: impl Fn(&V, &V) -> bool + Copy + Send + 'a,
+        again: &'a (impl Fn(RowId) + Sync),
+    ) -> Vec<Task<'a>>
+    where
+        V: 'a,
+    {
+        let is_whole = self.lists.len() == 1;
+        built.resize_with(self.lists.len(), || None);
+        let lists = self.lists.into_iter().zip(built);
+        let task = |(mut list, built): (Vec<(u64, Option<V>)>, &'a mut Option<Built<V, BITS>>)| {
+            let task = move || {
+                list.sort_unstable_by_key(|(hash, _)| *hash);
+                for equal in list.chunk_by(|a, b| a.0 == b.0).filter(|equal| equal.len() > 1) {
+                    let mut values: Vec<&V> = equal.iter().filter_map(|(_, value)| value.as_ref()).collect();
+                    values.sort_unstable_by_key(|value| row(value));
+                    for (number, value) in values.iter().enumerate() {
+                        if values[..number].iter().any(|earlier| same(earlier, value)) {
+                            again(row(value));
+                        }
+                    }
+                }
+                *built = Some(match is_whole {
+                    true => Built::Whole(HashTrie::from_sorted(&mut list)),
+                    false => Built::Part(HashTrie::<V, BITS>::part(&mut list)),
+                });
+            };
+            Box::new(task) as Task<'a>
+        };
+        lists.map(task).collect()
+    }
+}
+
+/// The index of what was built.
+fn joined<V: Clone, const BITS: u32>(built: Vec<Option<Built<V, BITS>>>) -> HashTrie<V, BITS> {
+    let mut parts = Vec::with_capacity(built.len());
+    for built in built.into_iter().flatten() {
+        match built {
+            Built::Whole(trie) => return trie,
+            Built::Part(part) => parts.push(part),
+        }
+    }
+    HashTrie::of_parts(parts)
+}
+
+/// The index of the keys, of which there are two sorts.
+enum BuildingKeys<B: Bucket> {
+    Inline(Building<(B::Key, Record<B>)>),
+    InRecord(Building<Record<B>>),
+}
+
+type Building<V> = (Option<Hashed<V, { keys::BITS }>>, Vec<Option<Built<V, { keys::BITS }>>>);
+
+impl<B: Bucket> BuildingKeys<B> {
+    fn new(hash: &HashState, records: &[Record<B>]) -> Self {
+        let hashes = records.iter().map(|record| hash.hash(record.key()));
+        match Keys::<B>::default() {
+            Keys::Inline(_) => {
+                let copies = records.iter().map(|record| (record.key().clone(), record.clone()));
+                Self::Inline((Some(Hashed::new(hashes.zip(copies), records.len())), Vec::new()))
+            }
+            Keys::InRecord(_) => {
+                let copies = records.iter().cloned();
+                Self::InRecord((Some(Hashed::new(hashes.zip(copies), records.len())), Vec::new()))
+            }
+        }
+    }
+
+    fn tasks<'a>(&'a mut self, again: &'a (impl Fn(RowId) + Sync)) -> Vec<Task<'a>> {
+        match self {
+            Self::Inline((hashed, built)) => hashed.take().map_or_else(Vec::new, |hashed| {
+                hashed.tasks(built, |(_, record)| record.meta().row, |a, b| a.0 == b.0, again)
+            }),
+            Self::InRecord((hashed, built)) => hashed.take().map_or_else(Vec::new, |hashed| {
+                hashed.tasks(built, |record| record.meta().row, |a, b| a.key() == b.key(), again)
+            }),
+        }
+    }
+
+    fn finish(self) -> Keys<B> {
+        match self {
+            Self::Inline((_, built)) => Keys::Inline(joined(built)),
+            Self::InRecord((_, built)) => Keys::InRecord(joined(built)),
+        }
+    }
 }
 
 impl<B: Bucket> Table<B> {
     /// Puts records into a table that has none; they ascend by row, from the next one on. Those that break a rule over several
     /// records are told by their number, in no order; then the table must be given up. O(n log n), by all cores if it may be `spread`.
-    pub(super) fn fill(&mut self, records: &[Record<B>], spread: bool) -> Vec<(usize, Error)> {
-        let refused = Mutex::new(Vec::new());
-        let (shared, is_spread) = (self.shared().clone(), spread && records.len() >= MANY);
+    pub(super) fn fill(&mut self, records: &[Record<B>], may_spread: bool) -> Vec<(usize, Error)> {
+        let shared = Arc::clone(self.shared());
         let (hash, definition) = (&shared.hash, shared.definition);
-        let parts = self.parts_to_fill();
-        let mut tasks: Vec<Task<'_>> = Vec::new();
-        let (keys, refused) = (parts.keys, &refused);
-        tasks.push(Box::new(move || {
-            let hashes = records.iter().map(|record| hash.hash(record.key()));
-            let order = in_order(hashes.zip(0..));
-            *keys = Keys::from_sorted(&order, records);
-            let again = repeated(&order, |a, b| records[a].key() == records[b].key());
-            let error =
-                |at: usize| Error::DuplicateKey { bucket: B::NAME, key: format!("{:?}", records[at].key()) };
-            refused.lock().extend(again.map(|at| (at, error(at))));
-        }));
-        for (trie, unique) in parts.uniques.iter_mut().zip(definition.uniques) {
+        let do_all = |tasks: Vec<Task<'_>>| match may_spread && records.len() >= MANY {
+            true => spread(tasks),
+            false => tasks.into_iter().for_each(|task| task()),
+        };
+        let Parts { rows, keys, uniques, indexes, leaving } = self.parts_to_fill();
+
+        // What each index is of, in the order of the records.
+        let (mut building, mut hashed_uniques) = (None, Vec::new());
+        hashed_uniques.resize_with(uniques.len(), || None);
+        let mut tasks: Vec<Task<'_>> = vec![Box::new(|| building = Some(BuildingKeys::new(hash, records)))];
+        for (hashed, unique) in hashed_uniques.iter_mut().zip(definition.uniques) {
             tasks.push(Box::new(move || {
-                let hashes = records.iter().zip(0..);
-                let order = in_order(
-                    hashes.filter_map(|(record, at)| Some((unique.hash(record.value(), hash)?, at))),
-                );
-                let rows: Vec<RowId> = records.iter().map(|record| record.meta().row).collect();
-                *trie = HashTrie::from_sorted(&order, &mut |at| rows.get(*at).copied());
-                let again = repeated(&order, |a, b| unique.same(records[a].value(), records[b].value()));
-                refused.lock().extend(again.map(|at| (at, not_unique(*unique, records[at].value()))));
+                let entry =
+                    |record: &Record<B>| Some((unique.hash(record.value(), hash)?, record.meta().row));
+                *hashed = Some(Hashed::new(records.iter().filter_map(entry), records.len()));
             }));
         }
-        for index in parts.indexes {
+        for index in indexes {
             tasks.push(Box::new(|| {
                 index.build(&mut records.iter().map(|record| (record.value(), record.meta().row)));
             }));
         }
-        let (rows, leaving) = (parts.rows, parts.leaving);
         tasks.push(Box::new(move || {
             for record in records {
                 rows.advance_to(record.meta().row);
@@ -119,12 +200,49 @@ impl<B: Bucket> Table<B> {
             }
             *leaving = Leaving::of(&definition.schema, records);
         }));
-        if is_spread {
-            self::spread(tasks)
-        } else {
-            tasks.into_iter().for_each(|task| task())
+        do_all(tasks);
+
+        // And the hash indexes, part by part.
+        let refused = Mutex::new(Vec::new());
+        let number = |row: RowId| records.partition_point(|record| record.meta().row < row);
+        let same_key = |row: RowId| {
+            let at = number(row);
+            let key = records.get(at).map_or_else(String::new, |record| format!("{:?}", record.key()));
+            refused.lock().push((at, Error::DuplicateKey { bucket: B::NAME, key }));
+        };
+        let again: Vec<_> = definition
+            .uniques
+            .iter()
+            .map(|unique| {
+                let (refused, number) = (&refused, &number);
+                move |row: RowId| {
+                    let at = number(row);
+                    refused
+                        .lock()
+                        .extend(records.get(at).map(|record| (at, not_unique(*unique, record.value()))));
+                }
+            })
+            .collect();
+        let mut built: Vec<Vec<Option<Built<RowId, 4>>>> = Vec::new();
+        built.resize_with(uniques.len(), Vec::new);
+        let mut tasks = building.as_mut().map_or_else(Vec::new, |building| building.tasks(&same_key));
+        for ((hashed, built), (unique, again)) in
+            hashed_uniques.into_iter().flatten().zip(&mut built).zip(definition.uniques.iter().zip(&again))
+        {
+            let same = move |a: &RowId, b: &RowId| match (records.get(number(*a)), records.get(number(*b))) {
+                (Some(a), Some(b)) => unique.same(a.value(), b.value()),
+                _ => false,
+            };
+            tasks.extend(hashed.tasks(built, |row| *row, same, again));
         }
-        std::mem::take(&mut *refused.lock())
+        do_all(tasks);
+        if let Some(building) = building {
+            *keys = building.finish();
+        }
+        for (trie, built) in uniques.iter_mut().zip(built) {
+            *trie = joined(built);
+        }
+        refused.into_inner()
     }
 }
 

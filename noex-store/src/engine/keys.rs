@@ -7,7 +7,7 @@ use crate::bucket::convert::UniqueKey;
 use crate::bucket::record::Record;
 
 /// A get is what most programs do most: it takes fewer steps here than in the other hash indexes.
-const BITS: u32 = 5;
+pub(super) const BITS: u32 = 5;
 /// A key up to this size is kept in the index.
 const INLINE: usize = 32;
 
@@ -40,22 +40,6 @@ impl<B: Bucket> Default for Keys<B> {
 }
 
 impl<B: Bucket> Keys<B> {
-    /// An index of records, which are given by their hashes, read from the lowest bit on, in order, and by their numbers.
-    pub(crate) fn from_sorted(order: &[(u64, usize)], records: &[Record<B>]) -> Self {
-        // The records are touched in their own order, and only what was copied of them in that of the hashes.
-        match Self::default() {
-            Self::Inline(_) => {
-                let copy = |record: &Record<B>| Some((record.key().clone(), record.clone()));
-                let mut copies: Vec<_> = records.iter().map(copy).collect();
-                Self::Inline(HashTrie::from_sorted(order, &mut |at| copies[*at].take()))
-            }
-            Self::InRecord(_) => {
-                let mut copies: Vec<_> = records.iter().cloned().map(Some).collect();
-                Self::InRecord(HashTrie::from_sorted(order, &mut |at| copies[*at].take()))
-            }
-        }
-    }
-
     /// The bytes of an entry, without its hash.
     pub(crate) fn entry_size(&self) -> usize {
         match self {

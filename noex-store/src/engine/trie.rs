@@ -139,12 +139,36 @@ impl<V: Clone> Leaf<V> {
 }
 
 impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
-    /// An index of entries in the order of their hashes, which are read from the lowest bit on: `hash.reverse_bits()`. O(n).
-    pub(crate) fn from_sorted<T>(entries: &[(u64, T)], value: &mut impl FnMut(&T) -> Option<V>) -> Self {
-        if entries.len() <= LEAF {
-            return Self { root: Node::Leaf { bits: 0, leaf: leaf_of(entries, value) } };
-        }
-        Self { root: Node::Inner(grow::<V, T, BITS>(entries, value, 0)) }
+    /// How many parts an index can be built of.
+    pub(crate) const PARTS: usize = 1 << BITS;
+
+    /// The part that an entry of this hash belongs to.
+    pub(crate) fn part_of(hash: u64) -> usize {
+        place(hash, 0, Self::PARTS)
+    }
+
+    /// A part of an index, of its entries in the order of their hashes, which are read from the lowest bit on:
+    /// `hash.reverse_bits()`. The values are taken. O(n).
+    pub(crate) fn part(entries: &mut Entries<V>) -> Part<V> {
+        Part(match entries.len() {
+            0..=LEAF => Node::Leaf { bits: BITS, leaf: leaf_of(entries) },
+            _ => Node::Inner(grow::<V, BITS>(entries, BITS)),
+        })
+    }
+
+    /// An index of all its parts.
+    pub(crate) fn of_parts(parts: Vec<Part<V>>) -> Self {
+        debug_assert_eq!(parts.len(), Self::PARTS, "each of them");
+        Self { root: Node::Inner(parts.into_iter().map(|part| part.0).collect()) }
+    }
+
+    /// An index of all entries, which are given as those of a [`part`](Self::part). O(n).
+    pub(crate) fn from_sorted(entries: &mut Entries<V>) -> Self {
+        let root = match entries.len() {
+            0..=LEAF => Node::Leaf { bits: 0, leaf: leaf_of(entries) },
+            _ => Node::Inner(grow::<V, BITS>(entries, 0)),
+        };
+        Self { root }
     }
 
     /// The leaf of a hash.
@@ -274,18 +298,22 @@ impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
     }
 }
 
-fn leaf_of<V: Clone, T>(entries: &[(u64, T)], value: &mut impl FnMut(&T) -> Option<V>) -> Arc<Leaf<V>> {
-    Leaf::of(entries.iter().filter_map(|(reversed, entry)| Some((reversed.reverse_bits(), value(entry)?))))
+/// Entries, each with its hash reversed.
+pub(crate) type Entries<V> = [(u64, Option<V>)];
+
+/// A part of an index.
+pub(crate) struct Part<V>(Node<V>);
+
+fn leaf_of<V: Clone>(entries: &mut Entries<V>) -> Arc<Leaf<V>> {
+    Leaf::of(
+        entries.iter_mut().filter_map(|(reversed, value)| Some((reversed.reverse_bits(), value.take()?))),
+    )
 }
 
 /// A node of sorted entries, which agree in the bits before `shift`.
-fn grow<V: Clone, T, const BITS: u32>(
-    entries: &[(u64, T)],
-    value: &mut impl FnMut(&T) -> Option<V>,
-    shift: u32,
-) -> Arc<[Node<V>]> {
+fn grow<V: Clone, const BITS: u32>(entries: &mut Entries<V>, shift: u32) -> Arc<[Node<V>]> {
     let mut parts = Vec::with_capacity(1 << BITS);
-    part::<V, T, BITS>(entries, value, shift, (0, 0), &mut parts);
+    halve::<V, BITS>(entries, shift, (0, 0), &mut parts);
     let depth = parts.iter().map(|(_, node)| node.bits::<BITS>()).max().unwrap_or_default();
     let mut children: Vec<Option<Node<V>>> = (0..1_usize << depth).map(|_| None).collect();
     for (at, node) in parts {
@@ -297,22 +325,22 @@ fn grow<V: Clone, T, const BITS: u32>(
 }
 
 /// The children of a node for entries that agree in so many bits more, and are at this place.
-fn part<V: Clone, T, const BITS: u32>(
-    entries: &[(u64, T)],
-    value: &mut impl FnMut(&T) -> Option<V>,
+fn halve<V: Clone, const BITS: u32>(
+    entries: &mut Entries<V>,
     shift: u32,
     (bits, at): (u32, usize),
     parts: &mut Vec<(usize, Node<V>)>,
 ) {
     let Some(next) = (u64::BITS - 1).checked_sub(shift + bits).filter(|_| entries.len() > LEAF) else {
-        return parts.push((at, Node::Leaf { bits, leaf: leaf_of(entries, value) }));
+        return parts.push((at, Node::Leaf { bits, leaf: leaf_of(entries) }));
     };
     if bits == BITS {
-        return parts.push((at, Node::Inner(grow::<V, T, BITS>(entries, value, shift + BITS))));
+        return parts.push((at, Node::Inner(grow::<V, BITS>(entries, shift + BITS))));
     }
-    let (lower, upper) = entries.split_at(entries.partition_point(|(reversed, _)| reversed >> next & 1 == 0));
-    part::<V, T, BITS>(lower, value, shift, (bits + 1, at), parts);
-    part::<V, T, BITS>(upper, value, shift, (bits + 1, at | 1 << bits), parts);
+    let middle = entries.partition_point(|(reversed, _)| reversed >> next & 1 == 0);
+    let (lower, upper) = entries.split_at_mut(middle);
+    halve::<V, BITS>(lower, shift, (bits + 1, at), parts);
+    halve::<V, BITS>(upper, shift, (bits + 1, at | 1 << bits), parts);
 }
 
 /// The place of a hash among so many children; `shift` is where the node's part of the hash starts.

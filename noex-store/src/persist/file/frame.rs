@@ -69,6 +69,8 @@ pub(super) struct Frames<R> {
     input: R,
     /// Where the next frame begins.
     pub(super) offset: u64,
+    /// The bytes of the last one.
+    bytes: Vec<u8>,
 }
 
 impl<R: Read> Frames<R> {
@@ -78,7 +80,7 @@ impl<R: Read> Frames<R> {
 
     /// Reads what lies at an offset.
     pub(super) fn at(input: R, offset: u64) -> Self {
-        Self { input, offset }
+        Self { input, offset, bytes: Vec::new() }
     }
 
     /// The next value; `None` at the end of the file. After a fault the rest can be had by [`rest`](Self::rest).
@@ -102,16 +104,17 @@ impl<R: Read> Frames<R> {
             return damaged("the length of a frame is impossible");
         }
         // Grows as there is something: a length that is wrong takes no memory.
-        let mut bytes = Vec::new();
-        (&mut self.input).take(wanted as u64).read_to_end(&mut bytes)?;
+        let bytes = &mut self.bytes;
+        bytes.clear();
+        (&mut self.input).take(wanted as u64).read_to_end(bytes)?;
         if bytes.len() < wanted {
             return damaged("it ends within a frame");
         }
-        if checksum(len, &bytes) != u32::from_le_bytes(sum) {
+        if checksum(len, bytes) != u32::from_le_bytes(sum) {
             return damaged("the checksum of a frame is wrong");
         }
         self.offset += (HEAD + wanted) as u64;
-        let value = postcard::from_bytes(&bytes);
+        let value = postcard::from_bytes(bytes);
         value
             .map(Some)
             .map_err(|error| Fault::Damaged(format!("a frame with a good checksum cannot be read: {error}")))
