@@ -54,8 +54,11 @@ pub(super) fn spread(tasks: Vec<Task<'_>>) {
 
 /// What a hash index is built of: its entries in as many lists as it has parts, or in one, if they are few.
 struct Hashed<V, const BITS: u32> {
-    lists: Vec<Vec<(u64, Option<V>)>>,
+    lists: Vec<List<V>>,
 }
+
+/// Hashes, reversed, with their values.
+type List<V> = Vec<(u64, Option<V>)>;
 
 /// A list as a part of the index, or the whole of it; and the rows of those that are there before.
 enum Built<V, const BITS: u32> {
@@ -88,7 +91,7 @@ impl<V: Clone + Send + Sync, const BITS: u32> Hashed<V, BITS> {
         let is_whole = self.lists.len() == 1;
         built.resize_with(self.lists.len(), || None);
         let lists = self.lists.into_iter().zip(built);
-        let task = |(mut list, built): (Vec<(u64, Option<V>)>, &'a mut Option<Built<V, BITS>>)| {
+        let task = |(mut list, built): (List<V>, &'a mut Option<Built<V, BITS>>)| {
             let task = move || {
                 list.sort_unstable_by_key(|(hash, _)| *hash);
                 for equal in list.chunk_by(|a, b| a.0 == b.0).filter(|equal| equal.len() > 1) {
