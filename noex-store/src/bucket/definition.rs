@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
-use std::marker::PhantomData;
 
 use crate::bucket::Bucket;
 use crate::engine::{HashState, OrderedIndex, ReadOne, StoredSchema, migrated};
@@ -27,23 +26,22 @@ pub struct Definition<B: 'static> {
     /// The fields that are numbered automatically.
     pub counters: &'static [Counter<B>],
     /// The defaults that records get which were kept without the field.
-    pub defaults: &'static [KeptDefault<B>],
+    pub defaults: &'static [KeptDefault],
     /// The type that the bucket had before.
     pub previous: Option<Previous<B>>,
 }
 
 /// The default of a field, for records that were kept without it.
 #[expect(missing_debug_implementations, reason = "holds functions; never seen by users")]
-pub struct KeptDefault<B> {
+pub struct KeptDefault {
     pub(crate) field: u16,
     pub(crate) json: fn() -> serde_json::Result<String>,
-    of: PhantomData<fn() -> B>,
 }
 
-impl<B> KeptDefault<B> {
+impl KeptDefault {
     /// Takes the field's number and what makes the JSON.
     pub const fn new(field: u16, json: fn() -> serde_json::Result<String>) -> Self {
-        Self { field, json, of: PhantomData }
+        Self { field, json }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::bucket::Bucket;
 use crate::error::{Error, IssueCode, ValidationIssue};
+use crate::schema::Schema;
 
 /// Why a text is not the JSON of a record.
 pub(crate) struct JsonFault {
@@ -18,20 +19,20 @@ pub(crate) fn from_json<B: Bucket>(text: &str) -> Result<B, JsonFault> {
     serde_json::from_str(text).map_err(|error| {
         let mut deserializer = serde_json::Deserializer::from_str(text);
         match serde_path_to_error::deserialize::<_, B>(&mut deserializer) {
-            Err(error) => JsonFault::new::<B>(&error.path().to_string(), error.inner()),
+            Err(error) => JsonFault::new(B::schema(), &error.path().to_string(), error.inner()),
             // There is something behind it.
-            Ok(_) => JsonFault::new::<B>(".", &error),
+            Ok(_) => JsonFault::new(B::schema(), ".", &error),
         }
     })
 }
 
 impl JsonFault {
-    fn new<B: Bucket>(path: &str, error: &serde_json::Error) -> Self {
+    fn new(schema: &Schema, path: &str, error: &serde_json::Error) -> Self {
         let reason = error.to_string();
         // The text is one line, and nobody has it before them.
         let reason = reason.split(" at line ").next().unwrap_or_default();
         let field = |start: &str| reason.strip_prefix(start)?.split('`').next();
-        if let Some(name) = field("missing field `").filter(|name| B::schema().field(name).is_some()) {
+        if let Some(name) = field("missing field `").filter(|name| schema.field(name).is_some()) {
             let reason = "is missing, and has no default".to_owned();
             return Self { field: name.to_owned(), code: IssueCode::Required, reason };
         }

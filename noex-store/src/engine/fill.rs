@@ -52,65 +52,85 @@ pub(super) fn spread(tasks: Vec<Task<'_>>) {
     });
 }
 
+// What is not generic over the bucket stands in functions of its own: it is compiled once, and not for each bucket.
+
 /// What a hash index is built of: its entries in as many lists as it has parts, or in one, if they are few.
 struct Hashed<V, const BITS: u32> {
     lists: Vec<List<V>>,
 }
 
-/// Hashes, reversed, with their values.
-type List<V> = Vec<(u64, Option<V>)>;
+/// The hashes, reversed, each with the place of its value.
+struct List<V> {
+    hashes: Vec<(u64, usize)>,
+    values: Vec<Option<V>>,
+}
 
-/// A list as a part of the index, or the whole of it; and the rows of those that are there before.
+/// A part of an index, or the whole of it.
 enum Built<V, const BITS: u32> {
     Part(Part<V>),
     Whole(HashTrie<V, BITS>),
 }
 
+fn sort(hashes: &mut [(u64, usize)]) {
+    hashes.sort_unstable();
+}
+
+/// The places of those that are the `same` as an earlier one.
+fn repeated(hashes: &[(u64, usize)], same: &dyn Fn(usize, usize) -> bool) -> Vec<usize> {
+    let mut again = Vec::new();
+    for alike in hashes.chunk_by(|a, b| a.0 == b.0).filter(|alike| alike.len() > 1) {
+        for (number, (_, later)) in alike.iter().enumerate() {
+            if alike[..number].iter().any(|(_, earlier)| same(*earlier, *later)) {
+                again.push(*later);
+            }
+        }
+    }
+    again
+}
+
 impl<V: Clone + Send + Sync, const BITS: u32> Hashed<V, BITS> {
     fn new(entries: impl Iterator<Item = (u64, V)>, count: usize) -> Self {
         let parts = if count < MANY { 1 } else { HashTrie::<V, BITS>::PARTS };
-        let mut lists: Vec<_> = (0..parts).map(|_| Vec::with_capacity(count / parts * 9 / 8)).collect();
+        let room = count / parts * 9 / 8;
+        let list = |_| List { hashes: Vec::with_capacity(room), values: Vec::with_capacity(room) };
+        let mut lists: Vec<List<V>> = (0..parts).map(list).collect();
         for (hash, value) in entries {
             let part = if parts == 1 { 0 } else { HashTrie::<V, BITS>::part_of(hash) };
-            lists[part].push((hash.reverse_bits(), Some(value)));
+            let List { hashes, values } = &mut lists[part];
+            hashes.push((hash.reverse_bits(), values.len()));
+            values.push(Some(value));
         }
         Self { lists }
     }
 
-    /// What builds each part, and notes those that are the same as an earlier one, and where it puts them.
+    /// What builds each part, tells `again` of those that are the same as an earlier one, and where it puts the parts.
     fn tasks<'a>(
         self,
         built: &'a mut Vec<Option<Built<V, BITS>>>,
-        row: impl Fn(&V) -> RowId + Copy + Send + 'a,
+        row: fn(&V) -> RowId,
         same: impl Fn(&V, &V) -> bool + Copy + Send + 'a,
-        again: &'a (impl Fn(RowId) + Sync),
+        again: &'a (dyn Fn(RowId) + Sync),
     ) -> Vec<Task<'a>>
     where
         V: 'a,
     {
         let is_whole = self.lists.len() == 1;
         built.resize_with(self.lists.len(), || None);
-        let lists = self.lists.into_iter().zip(built);
-        let task = |(mut list, built): (List<V>, &'a mut Option<Built<V, BITS>>)| {
-            let task = move || {
-                list.sort_unstable_by_key(|(hash, _)| *hash);
-                for equal in list.chunk_by(|a, b| a.0 == b.0).filter(|equal| equal.len() > 1) {
-                    let mut values: Vec<&V> = equal.iter().filter_map(|(_, value)| value.as_ref()).collect();
-                    values.sort_unstable_by_key(|value| row(value));
-                    for (number, value) in values.iter().enumerate() {
-                        if values[..number].iter().any(|earlier| same(earlier, value)) {
-                            again(row(value));
-                        }
-                    }
-                }
+        let mut tasks: Vec<Task<'a>> = Vec::with_capacity(built.len());
+        for (List { mut hashes, mut values }, built) in self.lists.into_iter().zip(built) {
+            tasks.push(Box::new(move || {
+                sort(&mut hashes);
+                let value = |at: usize| values.get(at)?.as_ref();
+                let both = |a: usize, b: usize| value(a).zip(value(b)).is_some_and(|(a, b)| same(a, b));
+                let rows = repeated(&hashes, &both);
+                rows.into_iter().filter_map(value).for_each(|value| again(row(value)));
                 *built = Some(match is_whole {
-                    true => Built::Whole(HashTrie::from_sorted(&mut list)),
-                    false => Built::Part(HashTrie::<V, BITS>::part(&mut list)),
+                    true => Built::Whole(HashTrie::from_sorted(&hashes, &mut values)),
+                    false => Built::Part(HashTrie::<V, BITS>::part(&hashes, &mut values)),
                 });
-            };
-            Box::new(task) as Task<'a>
-        };
-        lists.map(task).collect()
+            }));
+        }
+        tasks
     }
 }
 
@@ -149,7 +169,7 @@ impl<B: Bucket> BuildingKeys<B> {
         }
     }
 
-    fn tasks<'a>(&'a mut self, again: &'a (impl Fn(RowId) + Sync)) -> Vec<Task<'a>> {
+    fn tasks<'a>(&'a mut self, again: &'a (dyn Fn(RowId) + Sync)) -> Vec<Task<'a>> {
         match self {
             Self::Inline((hashed, built)) => hashed.take().map_or_else(Vec::new, |hashed| {
                 hashed.tasks(built, |(_, record)| record.meta().row, |a, b| a.0 == b.0, again)

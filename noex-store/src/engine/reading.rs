@@ -10,7 +10,7 @@ use crate::bucket::Bucket;
 use crate::bucket::definition::KeptDefault;
 use crate::bucket::json::{JsonFault, from_json};
 use crate::error::{Error, RecordProblem};
-use crate::schema::FieldSchema;
+use crate::schema::{FieldSchema, Schema};
 
 /// Reads a record that was kept.
 pub(crate) type ReadOne<B> = Box<dyn Fn(&StoredRecord) -> Result<B, Misfit> + Send + Sync>;
@@ -120,7 +120,7 @@ pub(crate) fn reader<B: Bucket>(kept: Option<&StoredSchema>) -> ReadOne<B> {
         return if kept == Some(&StoredSchema::of(schema)) {
             Box::new(|stored| Ok(from_json(&stored.value)?))
         } else {
-            let changes = FieldChanges::<B>::new(kept);
+            let changes = FieldChanges::new(schema, definition.defaults, kept);
             Box::new(move |stored| changes.read(&stored.value))
         };
     }
@@ -129,8 +129,13 @@ pub(crate) fn reader<B: Bucket>(kept: Option<&StoredSchema>) -> ReadOne<B> {
     {
         return (previous.reader)(kept);
     }
+    let reason = of_another_version(schema, version);
+    Box::new(move |_| Err(Misfit::new("version", "", reason.clone())))
+}
+
+fn of_another_version(schema: &Schema, version: u32) -> String {
     let (own, rust_type) = (schema.version, schema.rust_type);
-    let reason = if version < own {
+    if version < own {
         format!(
             "was kept by version {version} of the bucket, and `{rust_type}` is version {own} and migrates from none"
         )
@@ -138,8 +143,7 @@ pub(crate) fn reader<B: Bucket>(kept: Option<&StoredSchema>) -> ReadOne<B> {
         format!(
             "was kept by version {version} of the bucket, and `{rust_type}` is version {own}, an earlier one"
         )
-    };
-    Box::new(move |_| Err(Misfit::new("version", "", reason.clone())))
+    }
 }
 
 /// As [`reader`], by way of the type of an earlier version.
@@ -150,19 +154,19 @@ pub(crate) fn migrated<P: Bucket, B: Bucket + TryFrom<P, Error: Display>>(
     Box::new(move |stored| read(stored).and_then(|value| B::try_from(value).map_err(Misfit::of_migration)))
 }
 
-/// What must be done to the fields of a record that was kept with another schema.
-struct FieldChanges<B: 'static> {
+/// What must be done to the fields of a record that was kept with another schema. Not generic: it is compiled once, and not for each
+/// bucket.
+struct FieldChanges {
     renamed: Vec<(&'static str, &'static [&'static str])>,
-    added: Vec<(&'static str, &'static KeptDefault<B>)>,
+    added: Vec<(&'static str, &'static KeptDefault)>,
     removed: Vec<String>,
 }
 
-impl<B: Bucket> FieldChanges<B> {
-    fn new(kept: Option<&StoredSchema>) -> Self {
-        let fields = B::schema().fields;
+impl FieldChanges {
+    fn new(schema: &'static Schema, defaults: &'static [KeptDefault], kept: Option<&StoredSchema>) -> Self {
+        let fields = schema.fields;
         let is_new = |field: &&FieldSchema| kept.is_none_or(|kept| !kept.has(field.name));
         let field = |at: u16| fields.get(usize::from(at)).filter(is_new);
-        let defaults = B::definition().defaults.iter();
         let renamed: Vec<_> = fields
             .iter()
             .filter(is_new)
@@ -172,14 +176,12 @@ impl<B: Bucket> FieldChanges<B> {
         let is_used =
             |name: &str| fields.iter().any(|field| field.name == name || field.renamed_from.contains(&name));
         let kept = kept.into_iter().flat_map(|kept| &kept.fields).map(|field| field.name.clone());
-        Self {
-            renamed,
-            added: defaults.filter_map(|default| Some((field(default.field)?.name, default))).collect(),
-            removed: kept.filter(|name| !is_used(name)).collect(),
-        }
+        let added = defaults.iter().filter_map(|default| Some((field(default.field)?.name, default)));
+        Self { renamed, added: added.collect(), removed: kept.filter(|name| !is_used(name)).collect() }
     }
 
-    fn read(&self, text: &str) -> Result<B, Misfit> {
+    /// The JSON with the fields that the bucket has now; and that without those that are gone, if there are any.
+    fn apply(&self, text: &str) -> Result<(String, Option<String>), Misfit> {
         // Values stay as they are written: numbers of any size, and the order of maps.
         let unreadable =
             |error: serde_json::Error| Misfit::new("type", "", format!("cannot be read: {error}"));
@@ -200,13 +202,21 @@ impl<B: Bucket> FieldChanges<B> {
             }
         }
         let write = |fields: &BTreeMap<_, _>| serde_json::to_string(fields).map_err(unreadable);
-        from_json(&write(&fields)?).or_else(|misfit| {
-            if self.removed.is_empty() {
-                return Err(misfit.into());
-            }
+        let all = write(&fields)?;
+        if self.removed.is_empty() {
+            return Ok((all, None));
+        }
+        self.removed.iter().for_each(|name| drop(fields.remove(name)));
+        Ok((all, Some(write(&fields)?)))
+    }
+
+    fn read<B: Bucket>(&self, text: &str) -> Result<B, Misfit> {
+        let (all, without) = self.apply(text)?;
+        let read = from_json(&all);
+        match without {
             // With `deny_unknown_fields`, what was removed must be. Without need it is not: serde may know it by another name.
-            self.removed.iter().for_each(|name| drop(fields.remove(name)));
-            Ok(from_json(&write(&fields)?)?)
-        })
+            Some(without) if read.is_err() => Ok(from_json(&without)?),
+            _ => Ok(read?),
+        }
     }
 }

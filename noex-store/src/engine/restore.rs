@@ -25,9 +25,7 @@ impl<B: Bucket> Table<B> {
     ) -> Result<Self, Error> {
         let (records, mut problems) = read_all::<B>(records, schema);
         let mut table = Self::new(hash);
-        let mut refused = table.fill(&records, true);
-        refused.sort_by_key(|(at, _)| *at);
-        for (at, error) in refused {
+        for (at, error) in in_order(table.fill(&records, true)) {
             let key = serde_json::to_string(records[at].key()).unwrap_or_default();
             problems.add(&key, Misfit::of_insert(error));
         }
@@ -39,6 +37,11 @@ impl<B: Bucket> Table<B> {
         }
         Ok(table)
     }
+}
+
+fn in_order(mut refused: Vec<(usize, Error)>) -> Vec<(usize, Error)> {
+    refused.sort_by_key(|(at, _)| *at);
+    refused
 }
 
 /// Records that are read by a thread at once.
@@ -70,11 +73,14 @@ fn read_all<B: Bucket>(
     // One thread takes the small ones.
     let threads = if is_large { cores() } else { 1 };
     spread((0..threads).map(|_| Box::new(work) as Task<'_>).collect());
-    let mut done = done.into_inner();
-    done.sort_by_key(|(number, _)| *number);
-    let mut problems = Problems::default();
+    let (chunks, done) = (source.into_inner().0, done.into_inner());
     let mut all = Vec::with_capacity(done.iter().map(|(_, (records, _))| records.len()).sum());
-    for (_, (records, more)) in done {
+    let mut by_number: Vec<Option<(Vec<Record<B>>, Problems)>> = (0..chunks).map(|_| None).collect();
+    for (number, read) in done {
+        by_number[number] = Some(read);
+    }
+    let mut problems = Problems::default();
+    for (records, more) in by_number.into_iter().flatten() {
         all.extend(records);
         problems.append(more);
     }

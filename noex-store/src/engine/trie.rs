@@ -147,12 +147,12 @@ impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
         place(hash, 0, Self::PARTS)
     }
 
-    /// A part of an index, of its entries in the order of their hashes, which are read from the lowest bit on:
-    /// `hash.reverse_bits()`. The values are taken. O(n).
-    pub(crate) fn part(entries: &mut Entries<V>) -> Part<V> {
-        Part(match entries.len() {
-            0..=LEAF => Node::Leaf { bits: BITS, leaf: leaf_of(entries) },
-            _ => Node::Inner(grow::<V, BITS>(entries, BITS)),
+    /// A part of an index, of its hashes, which are read from the lowest bit on (`hash.reverse_bits()`) and in order, each with the
+    /// place of its value. The values are taken. O(n).
+    pub(crate) fn part(hashes: &Hashes, values: &mut [Option<V>]) -> Part<V> {
+        Part(match hashes.len() {
+            0..=LEAF => Node::Leaf { bits: BITS, leaf: leaf_of(hashes, values) },
+            _ => Node::Inner(grow::<V, BITS>(hashes, values, BITS)),
         })
     }
 
@@ -163,10 +163,10 @@ impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
     }
 
     /// An index of all entries, which are given as those of a [`part`](Self::part). O(n).
-    pub(crate) fn from_sorted(entries: &mut Entries<V>) -> Self {
-        let root = match entries.len() {
-            0..=LEAF => Node::Leaf { bits: 0, leaf: leaf_of(entries) },
-            _ => Node::Inner(grow::<V, BITS>(entries, 0)),
+    pub(crate) fn from_sorted(hashes: &Hashes, values: &mut [Option<V>]) -> Self {
+        let root = match hashes.len() {
+            0..=LEAF => Node::Leaf { bits: 0, leaf: leaf_of(hashes, values) },
+            _ => Node::Inner(grow::<V, BITS>(hashes, values, 0)),
         };
         Self { root }
     }
@@ -298,22 +298,21 @@ impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
     }
 }
 
-/// Entries, each with its hash reversed.
-pub(crate) type Entries<V> = [(u64, Option<V>)];
+/// Hashes, reversed, each with the place of its value.
+pub(crate) type Hashes = [(u64, usize)];
 
 /// A part of an index.
 pub(crate) struct Part<V>(Node<V>);
 
-fn leaf_of<V: Clone>(entries: &mut Entries<V>) -> Arc<Leaf<V>> {
-    Leaf::of(
-        entries.iter_mut().filter_map(|(reversed, value)| Some((reversed.reverse_bits(), value.take()?))),
-    )
+fn leaf_of<V: Clone>(hashes: &Hashes, values: &mut [Option<V>]) -> Arc<Leaf<V>> {
+    let taken = |(reversed, at): &(u64, usize)| Some((reversed.reverse_bits(), values.get_mut(*at)?.take()?));
+    Leaf::of(hashes.iter().filter_map(taken))
 }
 
 /// A node of sorted entries, which agree in the bits before `shift`.
-fn grow<V: Clone, const BITS: u32>(entries: &mut Entries<V>, shift: u32) -> Arc<[Node<V>]> {
+fn grow<V: Clone, const BITS: u32>(hashes: &Hashes, values: &mut [Option<V>], shift: u32) -> Arc<[Node<V>]> {
     let mut parts = Vec::with_capacity(1 << BITS);
-    halve::<V, BITS>(entries, shift, (0, 0), &mut parts);
+    halve::<V, BITS>(hashes, values, shift, (0, 0), &mut parts);
     let depth = parts.iter().map(|(_, node)| node.bits::<BITS>()).max().unwrap_or_default();
     let mut children: Vec<Option<Node<V>>> = (0..1_usize << depth).map(|_| None).collect();
     for (at, node) in parts {
@@ -326,21 +325,26 @@ fn grow<V: Clone, const BITS: u32>(entries: &mut Entries<V>, shift: u32) -> Arc<
 
 /// The children of a node for entries that agree in so many bits more, and are at this place.
 fn halve<V: Clone, const BITS: u32>(
-    entries: &mut Entries<V>,
+    hashes: &Hashes,
+    values: &mut [Option<V>],
     shift: u32,
     (bits, at): (u32, usize),
     parts: &mut Vec<(usize, Node<V>)>,
 ) {
-    let Some(next) = (u64::BITS - 1).checked_sub(shift + bits).filter(|_| entries.len() > LEAF) else {
-        return parts.push((at, Node::Leaf { bits, leaf: leaf_of(entries) }));
+    let Some(next) = (u64::BITS - 1).checked_sub(shift + bits).filter(|_| hashes.len() > LEAF) else {
+        return parts.push((at, Node::Leaf { bits, leaf: leaf_of(hashes, values) }));
     };
     if bits == BITS {
-        return parts.push((at, Node::Inner(grow::<V, BITS>(entries, shift + BITS))));
+        return parts.push((at, Node::Inner(grow::<V, BITS>(hashes, values, shift + BITS))));
     }
-    let middle = entries.partition_point(|(reversed, _)| reversed >> next & 1 == 0);
-    let (lower, upper) = entries.split_at_mut(middle);
-    halve::<V, BITS>(lower, shift, (bits + 1, at), parts);
-    halve::<V, BITS>(upper, shift, (bits + 1, at | 1 << bits), parts);
+    let (lower, upper) = hashes.split_at(middle(hashes, next));
+    halve::<V, BITS>(lower, values, shift, (bits + 1, at), parts);
+    halve::<V, BITS>(upper, values, shift, (bits + 1, at | 1 << bits), parts);
+}
+
+/// How many of the hashes do not have a bit, which are those before the others.
+fn middle(hashes: &Hashes, bit: u32) -> usize {
+    hashes.partition_point(|(reversed, _)| reversed >> bit & 1 == 0)
 }
 
 /// The place of a hash among so many children; `shift` is where the node's part of the hash starts.

@@ -233,17 +233,18 @@ fn built_at_once_it_is_as_if_built_one_by_one() {
     for size in [0, 1, 10, 11, 12, 40, 300, 5000] {
         for masked in [u64::MAX, 0xff, 0xfff << 40, 1 << 63, 0] {
             let hashes: Vec<u64> = (0..size).map(|_| random.next() & masked).collect();
-            let mut entries: Vec<(u64, Option<u64>)> =
-                hashes.iter().map(|hash| hash.reverse_bits()).zip((0..).map(Some)).collect();
-            entries.sort_unstable();
+            let mut order: Vec<(u64, usize)> =
+                hashes.iter().map(|hash| hash.reverse_bits()).zip(0..).collect();
+            order.sort_unstable();
+            let mut values: Vec<Option<u64>> = (0..size).map(Some).collect();
             let trie = if size < 300 || random.below(2) == 0 {
-                HashTrie::from_sorted(&mut entries)
+                HashTrie::from_sorted(&order, &mut values)
             } else {
                 // By its parts.
                 let part = |part: usize| {
-                    let mut own = entries.clone();
+                    let mut own = order.clone();
                     own.retain(|(hash, _)| HashTrie::<u64, BITS>::part_of(hash.reverse_bits()) == part);
-                    HashTrie::<u64, BITS>::part(&mut own)
+                    HashTrie::<u64, BITS>::part(&own, &mut values)
                 };
                 HashTrie::of_parts((0..HashTrie::<u64, BITS>::PARTS).map(part).collect())
             };
