@@ -77,6 +77,7 @@ mod engine;
 mod error;
 mod event;
 mod filter;
+pub mod guide;
 mod lifecycle;
 mod live;
 mod persist;

@@ -69,7 +69,7 @@ pub trait LoadSink: Send {
 /// One store uses it at a time. All but [`write_snapshot`](Self::write_snapshot) are called one after the other; that
 /// may run beside the others. A call that failed is made again, after a while, with the same commits and maybe more.
 ///
-/// The contract in one sentence: what [`append`](Self::append) was given is there after a crash once its future is done, and
+/// The whole contract, case by case, is what [`testing::adapter::check`](crate::testing::adapter::check) tries. In one sentence: what [`append`](Self::append) was given is there after a crash once its future is done, and
 /// what a failed or unfinished call was given is there wholly, commit by commit from the first on, or not at all.
 pub trait StorageAdapter: Send + Sync + 'static {
     /// Its name, for people.
@@ -82,7 +82,10 @@ pub trait StorageAdapter: Send + Sync + 'static {
     /// over; what a call has left that failed is replaced: another commit may have its number now.
     fn append<'a>(&'a self, commits: &'a [StoredCommit]) -> AdapterFuture<'a, ()>;
 
-    /// Writes a snapshot, which takes the place of an earlier one when it is wholly there.
+    /// Writes a snapshot, which takes the place of an earlier one when it is wholly there; if the source fails, nothing is changed.
+    ///
+    /// Commits after it may have been appended already, and stay. It may be ahead of what was appended: then the next `append` begins
+    /// after it. And it may be of the commit of an earlier snapshot, with other records: those of a bucket whose struct has changed.
     fn write_snapshot<'a>(&'a self, source: &'a mut dyn SnapshotSource) -> AdapterFuture<'a, ()>;
 
     /// Forgets commits up to a version, of which a snapshot has been written. It may keep some of them.
