@@ -196,6 +196,62 @@ fn what_is_no_database_or_of_a_later_format_is_told_and_left() -> Result<(), Box
     Ok(())
 }
 
+/// So many that indexes are built in parts, and by several threads.
+#[test]
+fn many_records_are_all_there_by_each_index() -> Result<(), Error> {
+    let kept = MemoryAdapter::new();
+    let store = open(Persistence::new(kept.clone()))?;
+    let users = store.bucket::<User>()?;
+    // At once, into an empty bucket; then some by some.
+    users.insert_many((0..12_000).map(user))?;
+    users.insert_many((12_000..12_500).map(user))?;
+    let sessions = (0..6_000).map(|id| Session { id });
+    store.bucket::<Session>()?.insert_many(sessions)?;
+    users.delete_where(User::ID.between(100..2_000))?;
+    users.update_where(User::ID.gt(9_000_u64), User::patch().city("Wien"))?;
+    let check = |store: &Store| -> Result<(), Error> {
+        let users = store.bucket::<User>()?;
+        assert_eq!(users.count(), 12_500 - 1_900);
+        assert_eq!((users.by_city("Wien").len(), users.by_city("Brno").len()), (3_500, 7_100));
+        for user in users.all() {
+            assert_eq!(users.get(&user.id).as_ref(), Some(&user));
+            assert_eq!(users.by_email(&user.email).as_ref(), Some(&user));
+        }
+        assert!(users.get(&150).is_none() && users.by_email("149@example.com").is_none());
+        assert!(matches!(users.insert(user(0)), Err(Error::UniqueConstraint { .. })));
+        Ok(())
+    };
+    check(&store)?;
+    let before = contents(&store);
+    wait(store.stop())?;
+    let store = open(Persistence::new(kept))?;
+    check(&store)?;
+    assert_eq!(contents(&store), before);
+
+    // What is refused is told by its row, the first of them.
+    let empty = wait(builder().start())?;
+    let users = empty.bucket::<User>()?;
+    for count in [20_u64, 6_000] {
+        let twice = (0..count).map(|number| user(if number == count - 3 { 4 } else { number }));
+        let refused = users.insert_many(twice);
+        let row = count as usize - 3;
+        assert!(
+            matches!(&refused, Err(Error::Batch { row: own, error })
+                if *own == row && matches!(**error, Error::UniqueConstraint { field: "email", .. })),
+            "{refused:?}"
+        );
+        let sessions = empty.bucket::<Session>()?;
+        let same =
+            sessions.insert_many((0..count as u32).map(|id| Session { id: if id == 9 { 2 } else { id } }));
+        assert!(
+            matches!(&same, Err(Error::Batch { row: 9, error }) if matches!(**error, Error::DuplicateKey { .. })),
+            "{same:?}"
+        );
+        assert_eq!((users.count(), sessions.count()), (0, 0));
+    }
+    Ok(())
+}
+
 #[test]
 fn expiries_survive_a_restart_and_pass_while_it_is_down() -> Result<(), Error> {
     let (kept, clock) = (MemoryAdapter::new(), TestClock::default());
