@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// A file system.
@@ -17,8 +17,8 @@ pub(crate) trait Disk: Send + Sync {
     fn len(&self, file: &Path) -> io::Result<u64>;
     /// A new, empty file; what was there is gone.
     fn create(&self, file: &Path) -> io::Result<Box<dyn DiskFile>>;
-    /// A file to be written to at its end.
-    fn append(&self, file: &Path) -> io::Result<Box<dyn DiskFile>>;
+    /// A file that is there, to be written to.
+    fn open(&self, file: &Path) -> io::Result<Box<dyn DiskFile>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove(&self, file: &Path) -> io::Result<()>;
     /// Makes names durable that were made, changed or removed.
@@ -27,7 +27,7 @@ pub(crate) trait Disk: Send + Sync {
 
 /// A file that is written to.
 pub(crate) trait DiskFile: Send + Sync {
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> io::Result<()>;
     fn set_len(&mut self, len: u64) -> io::Result<()>;
     /// Makes durable what was written.
     fn sync(&mut self) -> io::Result<()>;
@@ -86,8 +86,8 @@ impl Disk for RealDisk {
         Ok(Box::new(File::create(file)?))
     }
 
-    fn append(&self, file: &Path) -> io::Result<Box<dyn DiskFile>> {
-        Ok(Box::new(OpenOptions::new().append(true).open(file)?))
+    fn open(&self, file: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(OpenOptions::new().write(true).open(file)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -105,8 +105,9 @@ impl Disk for RealDisk {
 }
 
 impl DiskFile for File {
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        Write::write_all(self, bytes)
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.seek(SeekFrom::Start(at))?;
+        self.write_all(bytes)
     }
 
     fn set_len(&mut self, len: u64) -> io::Result<()> {

@@ -2,6 +2,9 @@
 //!
 //! A segment `log-{version}` has the commits after that version. Its first frame says so; each further one is what one
 //! `append` was given, so that an append that was cut off is the last frame, and nothing whole comes after it.
+//!
+//! Behind the last frame there may be zeros: room that was made beforehand, because a sync of a file that does not grow need
+//! not write the file's length.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk::{Disk, DiskFile};
 use super::frame::{self, Fault, Frames};
-use super::{FORMAT, failed, format1};
+use super::{FORMAT, Sizes, failed, format1};
 use crate::engine::{StoredCommit, Version};
 use crate::error::Error;
 use crate::persist::adapter::LoadSink;
@@ -23,6 +26,11 @@ const LONGEST_HEAD: usize = 64;
 pub(super) struct Head {
     pub(super) format: u32,
     after: Version,
+}
+
+/// Whether nothing was written here.
+pub(super) fn is_room(rest: &[u8]) -> bool {
+    rest.iter().all(|byte| *byte == 0)
 }
 
 /// The commits of the next frame, in whatever format; `None` at the end of the file.
@@ -50,8 +58,9 @@ pub(super) struct Log {
     pub(super) last: Version,
     /// Whether the last segment may hold more than it should: a write to it has failed.
     broken: bool,
-    /// A segment that is longer is ended.
-    longest: u64,
+    sizes: Sizes,
+    /// The length of the file that is written to, with the room in it.
+    allocated: u64,
 }
 
 /// The file of a segment.
@@ -69,9 +78,18 @@ struct Segment {
 }
 
 impl Log {
-    pub(super) fn new(disk: &Arc<dyn Disk>, folder: &Path, longest: u64) -> Self {
+    pub(super) fn new(disk: &Arc<dyn Disk>, folder: &Path, sizes: Sizes) -> Self {
         let (disk, folder) = (Arc::clone(disk), folder.to_owned());
-        Self { disk, folder, segments: Vec::new(), file: None, last: Version(0), broken: false, longest }
+        Self {
+            disk,
+            folder,
+            segments: Vec::new(),
+            file: None,
+            last: Version(0),
+            broken: false,
+            sizes,
+            allocated: 0,
+        }
     }
 
     fn path(&self, after: Version) -> PathBuf {
@@ -123,6 +141,7 @@ impl Log {
         };
         let done = read();
         let len = frames.offset;
+        self.allocated = len;
         match done {
             Ok(()) => {}
             Err(Fault::Io(error)) => return Err(failed("read", &path, &error)),
@@ -136,8 +155,13 @@ impl Log {
                 read.map_err(|error| failed("read", &path, &error))?;
                 // A segment gets commits only when its beginning is durable.
                 let is_foreign = len == 0 && rest.len() > LONGEST_HEAD;
-                let rest = rest.get(len as usize + 1..).unwrap_or_default();
-                if !is_last || is_foreign || frame::first_whole(rest).is_some() {
+                let rest = rest.get(len as usize..).unwrap_or_default();
+                if len > 0 && is_room(rest) {
+                    self.allocated += rest.len() as u64;
+                    return self.note_segment(Segment { format, after, last, len });
+                }
+                let behind = rest.get(1..).unwrap_or_default();
+                if !is_last || is_foreign || frame::first_whole(behind).is_some() {
                     let file = path.display().to_string();
                     return Err(Error::Corrupt { file, offset: len, after: last.max(self.last), reason });
                 }
@@ -148,8 +172,12 @@ impl Log {
                 }
             }
         }
-        self.last = self.last.max(last);
-        self.segments.push(Segment { format, after, last, len });
+        self.note_segment(Segment { format, after, last, len })
+    }
+
+    fn note_segment(&mut self, segment: Segment) -> Result<(), Error> {
+        self.last = self.last.max(segment.last);
+        self.segments.push(segment);
         Ok(())
     }
 
@@ -160,7 +188,7 @@ impl Log {
                 self.disk.remove(path)?;
                 return self.disk.sync_folder(&self.folder);
             }
-            let mut file = self.disk.append(path)?;
+            let mut file = self.disk.open(path)?;
             file.set_len(len)?;
             file.sync()
         };
@@ -172,24 +200,32 @@ impl Log {
         let new = commits.partition_point(|commit| commit.version <= self.last);
         let commits = &commits[new..];
         let Some(last) = commits.last() else { return Ok(()) };
-        let is_full = |segment: &Segment| segment.len >= self.longest || segment.format != FORMAT;
+        let is_full = |segment: &Segment| segment.len >= self.sizes.segment || segment.format != FORMAT;
         if self.broken || self.segments.last().is_none_or(is_full) {
             self.next_segment()?;
         }
         let path = self.segments.last().map(|segment| self.path(segment.after)).unwrap_or_default();
+        let at = self.segments.last().map_or(0, |segment| segment.len);
         let mut write = || {
             let mut bytes = Vec::new();
             frame::put(&mut bytes, &commits)?;
+            let written = bytes.len() as u64;
+            let (end, room) = (at + written, self.sizes.room);
+            // Where much is written at once, room for the next is not worth its bytes.
+            if end > self.allocated && written < room / 4 {
+                bytes.resize((end.next_multiple_of(room) - at) as usize, 0);
+            }
             let file = match &mut self.file {
                 Some(file) => file,
-                None => self.file.insert(self.disk.append(&path)?),
+                None => self.file.insert(self.disk.open(&path)?),
             };
             // From here on there may be more in the file than there should be.
             self.broken = true;
-            file.write_all(&bytes)?;
+            file.write_at(at, &bytes)?;
             file.sync()?;
             self.broken = false;
-            Ok(bytes.len() as u64)
+            self.allocated = self.allocated.max(at + bytes.len() as u64);
+            Ok(written)
         };
         let written = write().map_err(|error| failed("write", &path, &error)).inspect_err(|_| {
             // Whoever wrote is told that it failed: after a crash it should not be there. The disk may refuse this, too.
@@ -208,6 +244,9 @@ impl Log {
     /// Begins another segment. After a write or sync that failed nobody knows what the old one holds: it is cut off at what is
     /// good, and not written to again.
     fn next_segment(&mut self) -> Result<(), Error> {
+        if !self.broken {
+            self.trim();
+        }
         self.file = None;
         if let Some(segment) = self.segments.last()
             && (self.broken || segment.last == segment.after)
@@ -229,16 +268,27 @@ impl Log {
             let mut bytes = Vec::new();
             frame::put(&mut bytes, &Head { format: FORMAT, after })?;
             let mut file = self.disk.create(&path)?;
-            file.write_all(&bytes)?;
+            file.write_at(0, &bytes)?;
             file.sync()?;
             self.disk.sync_folder(&self.folder)?;
             Ok((file, bytes.len() as u64))
         };
         let (file, len) = make().map_err(|error| failed("create", &path, &error))?;
         self.file = Some(file);
-        self.broken = false;
+        (self.broken, self.allocated) = (false, len);
         self.segments.push(Segment { format: FORMAT, after, last: after, len });
         Ok(())
+    }
+
+    /// Gives the room back that is behind the last frame. If that fails it is only room.
+    pub(super) fn trim(&mut self) {
+        if let (Some(file), Some(segment)) = (&mut self.file, self.segments.last())
+            && self.allocated > segment.len
+            && !self.broken
+            && file.set_len(segment.len).is_ok()
+        {
+            self.allocated = segment.len;
+        }
     }
 
     /// Removes segments that hold no commit after a version.

@@ -38,11 +38,13 @@ struct Sizes {
     segment: u64,
     /// A log below this size is not worth a snapshot.
     small: u64,
+    /// So much room is made at once for what will be appended. A sync is quicker where a file does not grow.
+    room: u64,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { segment: 8 << 20, small: 4 << 20 }
+        Self { segment: 8 << 20, small: 4 << 20, room: 64 << 10 }
     }
 }
 
@@ -104,7 +106,7 @@ impl FileAdapter {
 
     fn on(disk: Arc<dyn Disk>, folder: PathBuf, sizes: Sizes) -> Result<Self, Error> {
         let lock = disk.lock(&folder).map_err(|error| failed("open", &folder, &error))?;
-        let log = Mutex::new(Log::new(&disk, &folder, sizes.segment));
+        let log = Mutex::new(Log::new(&disk, &folder, sizes));
         let (log_len, snapshot_len) = (AtomicU64::new(0), AtomicU64::new(0));
         Ok(Self { disk, folder, sizes, lock: Mutex::new(Some(lock)), log, log_len, snapshot_len })
     }
@@ -193,6 +195,7 @@ impl StorageAdapter for FileAdapter {
     }
 
     fn close(&self) -> AdapterFuture<'_, ()> {
+        self.log.lock().trim();
         *self.lock.lock() = None;
         ready(Ok(()))
     }

@@ -187,6 +187,7 @@ impl Salvaging<'_> {
             let commits = match log::next_commits(&mut frames, format) {
                 Ok(Some(commits)) => commits,
                 Ok(None) => return Ok(()),
+                Err(_) if log::is_room(bytes.get(offset..).unwrap_or_default()) => return Ok(()),
                 Err(fault) => {
                     let next = self.damage(file, &bytes, offset, fault)?;
                     frames = Frames::at(bytes.get(next..).unwrap_or_default(), next as u64);

@@ -69,13 +69,13 @@ pub(super) fn write(
             put.map_err(Ok)?;
             parts += 1;
             if bytes.len() >= CHUNK {
-                file.write_all(&bytes).map_err(Ok)?;
+                file.write_at(written, &bytes).map_err(Ok)?;
                 written += bytes.len() as u64;
                 bytes.clear();
             }
         }
         frame::put(&mut bytes, &Piece::<()>::End(parts)).map_err(Ok)?;
-        file.write_all(&bytes).and_then(|()| file.sync()).map_err(Ok)?;
+        file.write_at(written, &bytes).and_then(|()| file.sync()).map_err(Ok)?;
         disk.rename(aside, to).and_then(|()| disk.sync_folder(folder)).map_err(Ok)?;
         Ok(written + bytes.len() as u64)
     };

@@ -213,7 +213,7 @@ impl Disk for CrashDisk {
         Ok(Box::new(CrashFile { disk: self.clone(), inode }))
     }
 
-    fn append(&self, file: &Path) -> io::Result<Box<dyn DiskFile>> {
+    fn open(&self, file: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.state.lock();
         state.step()?;
         let inode = *state.names.get(file).ok_or(io::ErrorKind::NotFound)?;
@@ -251,7 +251,7 @@ struct CrashFile {
 }
 
 impl DiskFile for CrashFile {
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write_at(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.disk.state.lock();
         let done = state.step();
         // One that fails may have written a part.
@@ -260,8 +260,11 @@ impl DiskFile for CrashFile {
             _ => bytes.len(),
         };
         let inode = &mut state.inodes[self.inode];
-        let at = inode.content.len();
-        inode.content.extend_from_slice(&bytes[..len]);
+        let at = at as usize;
+        if inode.content.len() < at + len {
+            inode.content.resize(at + len, 0);
+        }
+        inode.content[at..at + len].copy_from_slice(&bytes[..len]);
         inode.pending.push(FileOp::Write { at, bytes: bytes[..len].to_vec() });
         done
     }

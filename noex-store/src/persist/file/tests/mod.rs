@@ -26,7 +26,7 @@ use crate::persist::image::Image;
 use crate::service::Parker;
 
 /// Small, so that segments end and snapshots are written all the time.
-const SIZES: Sizes = Sizes { segment: 1500, small: 3000 };
+const SIZES: Sizes = Sizes { segment: 1500, small: 3000, room: 700 };
 
 fn now<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     Arc::new(Parker::default()).block_on(future, None, || false).unwrap_or(Err(Error::Stopped))
@@ -264,7 +264,7 @@ fn what_another_format_has_written_is_left_alone() {
     for (bytes, expected) in cases {
         let disk = CrashDisk::new(u64::MAX, 0, 1, Lie::None);
         let path = folder.join("log-00000000000000000000");
-        disk.create(&path).and_then(|mut file| file.write_all(&bytes)).expect("written");
+        disk.create(&path).and_then(|mut file| file.write_at(0, &bytes)).expect("written");
         let loaded = open(&disk).and_then(|adapter| now(adapter.load(&mut Image::default())));
         match (loaded, expected) {
             (Ok(()), None) => {}
