@@ -145,10 +145,14 @@ fn immediate() {
     wait(store.stop()).expect("written");
 }
 
-/// The bytes of all files of a folder.
+/// The bytes that were written to the files of a folder, without the zeros behind them.
 fn size(folder: &std::path::Path) -> u64 {
     let entries = std::fs::read_dir(folder).expect("there").flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).map(|data| data.len()).sum()
+    let written = |path: PathBuf| {
+        let bytes = std::fs::read(path).expect("readable");
+        bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
+    };
+    entries.map(|entry| written(entry.path())).sum()
 }
 
 fn bytes() {
