@@ -705,10 +705,12 @@ fn a_schema_lists_the_indexes() {
 fn a_schema_is_json() {
     let json = serde_json::to_value(Article::schema()).expect("JSON");
     assert_eq!(json["name"], "articles");
+    assert_eq!((&json["version"], &json["renamed_from"]), (&serde_json::json!(1), &serde_json::json!(null)));
     assert_eq!(json["ttl"], serde_json::json!({ "secs": 7200, "nanos": 0 }));
     assert_eq!((&json["evict"], &json["max_size"]), (&serde_json::json!("lru"), &serde_json::json!(1000)));
     let title = serde_json::json!({
         "name": "title",
+        "renamed_from": [],
         "rust_name": "title",
         "rust_type": "String",
         "kind": "string",
