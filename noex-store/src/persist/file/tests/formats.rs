@@ -17,9 +17,7 @@ fn open_folder(folder: &Path) -> FileAdapter {
     FileAdapter::on(Arc::new(RealDisk), folder.to_owned(), SIZES).expect("free")
 }
 
-/// Has today's format written; run once for each new one.
-#[test]
-#[ignore = "writes the fixture of a new format"]
+/// Has today's format written: `NOEX_WRITE_FIXTURE=1 cargo test -p noex-store earlier_formats`, once for each new one.
 fn write_the_fixture() {
     let folder = fixture(FORMAT);
     let adapter = open_folder(&folder);
@@ -42,6 +40,9 @@ fn write_the_fixture() {
 
 #[test]
 fn what_earlier_formats_have_written_is_read_and_gone_on_with() {
+    if std::env::var_os("NOEX_WRITE_FIXTURE").is_some() {
+        write_the_fixture();
+    }
     for format in 1..=FORMAT {
         let folder = std::env::temp_dir().join(format!("noex-store-format-{format}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
