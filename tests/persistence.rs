@@ -359,6 +359,11 @@ fn a_transaction_need_not_wait_for_the_disk() -> Result<(), Error> {
             std::thread::yield_now();
         }
     });
+    let stopped = open(Persistence::new(MemoryAdapter::new()))?;
+    wait(stopped.stop())?;
+    let durable = TxOptions::new().durability(Durability::Immediate);
+    let refused = stopped.transaction_with(durable, |tx| tx.bucket::<User>()?.insert(user(1)));
+    assert_eq!(refused.map(drop), Err(Error::Stopped));
     let none = wait(builder().start())?;
     for options in [later(), TxOptions::new().durability(Durability::Immediate)] {
         let refused = none.transaction_with(options, |tx| tx.bucket::<User>()?.insert(user(1)));

@@ -155,6 +155,31 @@ impl Write for Full {
     }
 }
 
+/// Counts the calls.
+#[derive(Default)]
+struct Counting(usize);
+
+impl Write for Counting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += 1;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_file_need_not_be_buffered() -> Result<(), Error> {
+    let store = filled()?;
+    let (mut all, mut lines) = (Counting::default(), Counting::default());
+    store.snapshot().export(&mut all)?;
+    store.bucket::<User>()?.export_lines(&mut lines)?;
+    assert!(all.0 < 10 && lines.0 < 10, "{} and {} writes for 700 records", all.0, lines.0);
+    Ok(())
+}
+
 #[test]
 fn lines_of_a_bucket_are_values_and_come_in_together_or_not_at_all() -> Result<(), Error> {
     let store = filled()?;

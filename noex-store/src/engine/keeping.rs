@@ -19,7 +19,7 @@ pub(crate) trait Keep: Send + Sync {
 
 /// When a commit is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Kept {
+pub(crate) enum KeepWhen {
     /// When those of the store are.
     #[default]
     AsOthers,
@@ -46,11 +46,11 @@ impl Engine {
     }
 
     /// Whether such a commit waits for a disk.
-    pub(crate) fn waits_for_disk(&self, kept: Kept) -> bool {
+    pub(crate) fn waits_for_disk(&self, kept: KeepWhen) -> bool {
         match kept {
-            Kept::AsOthers => self.keeps_first(),
-            Kept::First => true,
-            Kept::Later => false,
+            KeepWhen::AsOthers => self.keeps_first(),
+            KeepWhen::First => true,
+            KeepWhen::Later => false,
         }
     }
 
@@ -67,8 +67,11 @@ impl Engine {
     /// Keeps what is published, so that a commit that is to be kept first has little before it. Blocks.
     ///
     /// # Errors
-    /// [`Error::PersistenceRequired`].
+    /// [`Error::PersistenceRequired`], [`Error::Stopped`], and what the adapter says.
     pub(crate) fn catch_up(&self) -> Result<(), Error> {
+        if self.is_stopped() {
+            return Err(Error::Stopped);
+        }
         let keep = self.keep.get().ok_or(Error::PersistenceRequired)?;
         super::catch("", || keep.catch_up())
     }

@@ -43,7 +43,7 @@ pub(crate) use hash::HashState;
 pub use hash::Hashing;
 pub use index::index;
 pub(crate) use index::{KeyPoint, KeyRange, OrderedIndex};
-pub(crate) use keeping::{Keep, Kept};
+pub(crate) use keeping::{Keep, KeepWhen};
 pub(crate) use key::OwnedValue;
 pub use key::{CodecOfPlain, Probe, each, optional, required};
 pub(crate) use leaving::NEVER;

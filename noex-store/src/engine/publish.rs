@@ -11,8 +11,8 @@ use super::gate::{Gate, Lease};
 use super::root::Entry;
 use super::turn::{Place, Queue, Request, Retired, RunOnce, Running};
 use super::{
-    CommitLog, HashState, Hashing, Keep, Kept, NEVER, Root, Slot, StoredRecord, StoredSchema, Table, Version,
-    Write,
+    CommitLog, HashState, Hashing, Keep, KeepWhen, NEVER, Root, Slot, StoredRecord, StoredSchema, Table,
+    Version, Write,
 };
 use crate::bucket::Bucket;
 use crate::clock::Clock;
@@ -172,7 +172,7 @@ impl Engine {
         }
         let _own = Running::enter_turn(self, "")?;
         #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime")]
-        self.lead(self.take_turn(), Kept::AsOthers, |batch| batch.purge_all())?
+        self.lead(self.take_turn(), KeepWhen::AsOthers, |batch| batch.purge_all())?
     }
 
     /// When the next record of any bucket expires. O(buckets).
@@ -193,7 +193,8 @@ impl Engine {
         write: impl FnOnce(&mut Write) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let _own = Running::enter_turn(self, place.bucket)?;
-        self.lead(self.take_turn(), Kept::AsOthers, |batch| batch.run(&place, write))?.map(|(value, _)| value)
+        self.lead(self.take_turn(), KeepWhen::AsOthers, |batch| batch.run(&place, write))?
+            .map(|(value, _)| value)
     }
 
     /// Waits for the turn, and for whoever has reserved it.
@@ -248,7 +249,7 @@ impl Engine {
                     continue;
                 }
                 // If that fails the request has been told so.
-                Some(turn) => drop(self.lead(turn, Kept::AsOthers, |_| ())),
+                Some(turn) => drop(self.lead(turn, KeepWhen::AsOthers, |_| ())),
                 None => {}
             }
             if let Some(outcome) = request.wait() {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::part::{AnyPart, Conflict, Fault, Tracking};
 use super::writes::Mark;
-use super::{Commit, Engine, Kept, Lease, Part, Place, Root, Running, Slot};
+use super::{Commit, Engine, KeepWhen, Lease, Part, Place, Root, Running, Slot};
 use crate::bucket::Bucket;
 use crate::error::Error;
 use crate::sync::{AtomicU64, Mutex};
@@ -91,14 +91,14 @@ impl Engine {
         &self,
         transaction: &Transaction,
         lease: Option<&Lease<'_>>,
-        kept: Kept,
+        kept: KeepWhen,
     ) -> Result<Option<Arc<Commit>>, Refused> {
         let parts = transaction.parts.lock().clone();
         let written = parts.iter().filter(|part| part.has_changes());
         let slots = written.clone().map(|part| part.slot()).collect();
         let Some(bucket) = written.map(|part| part.bucket()).next() else { return Ok(None) };
         // In the turn the commit is refused.
-        if kept == Kept::First && !self.keeps_first() && !Running::in_turn() {
+        if kept == KeepWhen::First && !self.keeps_first() && !Running::in_turn() {
             self.catch_up()?;
         }
         let check = |parts: &[Arc<dyn AnyPart>], old: &Arc<Root>, new: &Arc<Root>| {

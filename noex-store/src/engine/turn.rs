@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 
 use super::patience::Patience;
 use super::table::FreshList;
-use super::{Commit, Engine, Kept, NEVER, Root, Slot, Write};
+use super::{Commit, Engine, KeepWhen, NEVER, Root, Slot, Write};
 use crate::bucket::Bucket;
 use crate::error::Error;
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -47,17 +47,17 @@ pub(crate) struct Place {
     /// The bucket that errors name.
     pub(crate) bucket: &'static str,
     pub(crate) slots: SmallVec<[Slot; 2]>,
-    pub(crate) kept: Kept,
+    pub(crate) kept: KeepWhen,
 }
 
 impl Place {
     pub(crate) fn of<B: Bucket>(slot: Slot) -> Self {
-        Self { bucket: B::NAME, slots: SmallVec::from_slice(&[slot]), kept: Kept::AsOthers }
+        Self { bucket: B::NAME, slots: SmallVec::from_slice(&[slot]), kept: KeepWhen::AsOthers }
     }
 
     /// A write that only defines or drops the bucket.
     pub(crate) fn none(bucket: &'static str) -> Self {
-        Self { bucket, slots: SmallVec::new(), kept: Kept::AsOthers }
+        Self { bucket, slots: SmallVec::new(), kept: KeepWhen::AsOthers }
     }
 }
 
@@ -70,7 +70,7 @@ impl Engine {
     pub(super) fn lead<T>(
         &self,
         mut turn: MutexGuard<'_, Retired>,
-        kept: Kept,
+        kept: KeepWhen,
         own: impl FnOnce(&mut Batch<'_>) -> T,
     ) -> Result<T, Error> {
         let head = self.load_full();

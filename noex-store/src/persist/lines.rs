@@ -1,7 +1,7 @@
 //! Buckets as JSON Lines: a line that says what it is, for each bucket one that begins it and one for each record, and a last one that
 //! says how many there were, so that a text that was cut off is known.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, BufWriter, Write};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -14,6 +14,8 @@ use crate::error::Error;
 const FORMAT: u32 = 1;
 /// Records that are given to the sink at once.
 const PART: usize = 256;
+/// Bytes that are written at once.
+pub(crate) const BUFFER: usize = 64 << 10;
 
 /// A line; its one key says which.
 #[derive(Serialize, Deserialize)]
@@ -54,8 +56,9 @@ fn transfer(reason: impl ToString) -> Error {
     Error::Transfer { reason: reason.to_string() }
 }
 
-/// Writes all that the source has; how many records.
+/// Writes all that the source has; how many records. Buffers, so that `to` need not.
 pub(crate) fn write(source: &mut dyn SnapshotSource, to: &mut dyn Write) -> Result<u64, Error> {
+    let to = &mut BufWriter::with_capacity(BUFFER, to);
     let (mut buckets, mut records) = (0, 0);
     put(to, &Line::NoexStore { format: FORMAT, version: source.version(), time: source.time() })?;
     while let Some(part) = source.next_part()? {

@@ -1,6 +1,6 @@
 //! Export, import and backup.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, BufWriter, Write};
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -68,7 +68,8 @@ impl<B: Bucket> Reader<B> {
     ///
     /// # Errors
     /// [`Error::Transfer`] if it cannot be written, [`Error::NotStorable`] if a record has no JSON.
-    pub fn export_lines(&self, mut to: impl Write) -> Result<u64, Error> {
+    pub fn export_lines(&self, to: impl Write) -> Result<u64, Error> {
+        let mut to = BufWriter::with_capacity(lines::BUFFER, to);
         let (mut records, mut text) = (0, Vec::new());
         for record in self.iter() {
             text.clear();

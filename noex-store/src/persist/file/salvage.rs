@@ -174,6 +174,9 @@ impl Salvaging<'_> {
         let bytes = self.read(file)?;
         let mut frames = Frames::new(bytes.as_slice());
         let format = match frames.next::<log::Head>() {
+            Ok(Some(head)) if !(1..=super::FORMAT).contains(&head.format) => {
+                return self.damage(file, &bytes, 0, Fault::format(head.format)).map(drop);
+            }
             Ok(Some(head)) => head.format,
             Ok(None) => return Ok(()),
             Err(fault) => {

@@ -148,6 +148,21 @@ impl Transaction {
     /// As [`commit`](Self::commit), with a [durability](TxOptions::durability) of its own. With [`Durability::Immediate`] it blocks until
     /// the commit is on the disk.
     ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<Note>().persistence(Persistence::new(MemoryAdapter::new())).start().await?;
+    /// let tx = store.begin();
+    /// tx.bucket::<Note>()?.insert(Note { id: 1 })?;
+    /// let version = tx.commit_with(Durability::Immediate)?.version;
+    /// assert_eq!(store.durable_version(), version);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As there, and [`Error::PersistenceRequired`] if the store has none; [`Error::Persistence`] and what else the adapter says.
     pub fn commit_with(self, durability: Durability) -> Result<CommitInfo, Error> {

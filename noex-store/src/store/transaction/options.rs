@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::Kept;
+use crate::engine::KeepWhen;
 use crate::persist::Durability;
 
 /// What a transaction is kept apart from. See [`Transaction`](crate::Transaction) for what each promises.
@@ -95,16 +95,16 @@ impl TxOptions {
     }
 
     /// When the engine is to keep it.
-    pub(super) fn kept(&self) -> Kept {
+    pub(super) fn kept(&self) -> KeepWhen {
         kept(self.durability)
     }
 }
 
-pub(super) fn kept(durability: Option<Durability>) -> Kept {
+pub(super) fn kept(durability: Option<Durability>) -> KeepWhen {
     match durability {
-        None => Kept::AsOthers,
-        Some(Durability::Immediate) => Kept::First,
-        Some(Durability::Debounced(_)) => Kept::Later,
+        None => KeepWhen::AsOthers,
+        Some(Durability::Immediate) => KeepWhen::First,
+        Some(Durability::Debounced(_)) => KeepWhen::Later,
     }
 }
 
