@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{start, within_seconds};
+use futures_util::StreamExt;
 use noex_store::prelude::*;
 
 #[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -434,6 +435,13 @@ fn records_are_followed_by_steps() -> Result<(), Error> {
     users.delete(&2)?;
     common_block(store.settle());
     assert!(diffs.try_next().is_none());
+    // As a stream, for whatever takes one.
+    users.delete(&list[0].id)?;
+    let diff = common_block(StreamExt::next(&mut diffs)).expect("a change")?;
+    diff.steps.iter().for_each(|step| step.apply(&mut list));
+    assert_eq!(list, users.order_by(User::AGE.desc()).limit(4).collect());
+    common_block(store.stop())?;
+    assert!(common_block(StreamExt::collect::<Vec<_>>(diffs)).is_empty(), "it ends");
     Ok(())
 }
 

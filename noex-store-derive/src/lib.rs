@@ -117,7 +117,7 @@ use syn::DeriveInput;
 /// | Annotation | Meaning |
 /// | --- | --- |
 /// | `name = "users"` | The bucket's name: 1 to 64 ASCII letters, digits, `_` and `-`. Without it, the struct's name in `snake_case`, as it is: `OrderLine` is `order_line`. |
-/// | `index(a, b)` | An ordered index over two to six fields, of types that can be in an `index`. May be given again for other fields, or another order of them. |
+/// | `index(a, b)` | An ordered index over two to six fields, of types that can be in an `index`. May be given again for other fields, or another order of them; two that share a field are a mistake to clippy's `duplicated_attributes`, which the struct can `#[allow]`. |
 /// | `validate = path` | A check of the whole record, after those of its fields: `fn(&Self) -> Result<(), impl Display>`. |
 /// | `ttl = "30m"` | How long a record lives. A number, which may have a fraction, and a unit: `s` seconds, `m` minutes, `h` hours, `d` days; or whole milliseconds, `ttl = 5000`. At least one millisecond. |
 /// | `max_size = 10_000` | How many records the bucket holds at most; 1 or more. |

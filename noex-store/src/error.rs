@@ -272,6 +272,14 @@ pub enum Error {
         /// Why, and in which line.
         reason: String,
     },
+    /// An inspector cannot listen.
+    #[error("the inspector cannot listen at {address}: {reason}")]
+    Inspector {
+        /// Where it was to listen.
+        address: std::net::SocketAddr,
+        /// Why not.
+        reason: String,
+    },
     /// A line that is to be imported is not a record that can be: nothing is imported.
     #[error("line {line}: {error}")]
     Import {

@@ -7,8 +7,9 @@
 //! 5. [Events, expiry, limits](events)
 //! 6. [Persistence, and structs that change](persistence)
 //! 7. [Testing your program](testing)
-//! 8. [Performance](performance)
-//! 9. [Coming from the JavaScript library](from_javascript)
+//! 8. [Looking into a store](watching)
+//! 9. [Performance](performance)
+//! 10. [Coming from the JavaScript library](from_javascript)
 
 #[doc = include_str!("../guide/buckets.md")]
 pub mod buckets {}
@@ -30,6 +31,9 @@ pub mod persistence {}
 
 #[doc = include_str!("../guide/testing.md")]
 pub mod testing {}
+
+#[doc = include_str!("../guide/watching.md")]
+pub mod watching {}
 
 #[doc = include_str!("../guide/performance.md")]
 pub mod performance {}

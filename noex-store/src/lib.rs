@@ -78,6 +78,8 @@ mod error;
 mod event;
 mod filter;
 pub mod guide;
+#[cfg(feature = "inspector")]
+mod inspect;
 mod lifecycle;
 mod live;
 mod persist;
@@ -108,8 +110,8 @@ pub use bucket::record::Record;
 pub use bucket::{Bucket, BucketRecord, Insertable, Key, Patch};
 pub use clock::{Clock, SystemClock, TestClock};
 pub use engine::{
-    Change, Commit, CommitLog, CommitReader, Hashing, Reason, StoredChange, StoredChanges, StoredCommit,
-    StoredField, StoredRecord, StoredSchema, Version,
+    BucketReads, Change, Commit, CommitLog, CommitReader, Hashing, Reason, StoredChange, StoredChanges,
+    StoredCommit, StoredField, StoredRecord, StoredSchema, Version,
 };
 pub use error::{CursorFault, Error, IssueCode, RecordProblem, Result, ValidationIssue};
 pub use event::{Changes, Event, EventGuard, EventKind, EventStats, EventStream, Lagged, PatternFault};
@@ -121,9 +123,11 @@ pub use filter::order::{OrderBy, OrderKey};
 pub use filter::page::{Cursor, Page, PageAfter, PageRequest, Paginated};
 pub use filter::select::{Records, Select};
 pub use filter::sum::Summable;
+#[cfg(feature = "inspector")]
+pub use inspect::{Inspector, InspectorBuilder};
 pub use live::{
-    Cause, ChangeGuard, Diff, DiffStep, Diffs, Params, Query, QueryCtx, QueryStats, Subscription, Together,
-    Update,
+    AnswerState, Cause, ChangeGuard, Diff, DiffStep, Diffs, Params, Query, QueryCtx, QueryStats,
+    Subscription, Together, Update,
 };
 pub use noex_store_derive::Bucket;
 #[cfg(feature = "sqlite")]

@@ -52,9 +52,12 @@ pub(crate) use numbers::Numbered;
 pub(crate) use part::Fault;
 pub(crate) use part::{AnyPart, Part, Tracking};
 pub(crate) use publish::Engine;
+pub use read_index::BucketReads;
 pub(crate) use read_index::{AnyReadIndex, ReadIndex, ReaderId};
 pub(crate) use reading::{ReadOne, migrated};
 pub(crate) use reads::{Delta, Seen, Touch, Watch};
+#[cfg(feature = "inspector")]
+pub(crate) use root::AnyTable;
 pub(crate) use root::{Root, Slot};
 pub(crate) use rows::{Chunk, Rows, Slots};
 pub(crate) use stab::Stabs;

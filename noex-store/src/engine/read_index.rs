@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use foldhash::HashMap;
+use serde::Serialize;
 use smallvec::SmallVec;
 
 use super::reads::{Delta, ReadSet, Seen, Touch, Watch, versions};
@@ -23,6 +24,20 @@ pub(crate) type ReaderId = u64;
 type Owned<B> = (ReaderId, Arc<dyn Watch<B>>);
 
 type Readers = SmallVec<[(ReaderId, Seen); 1]>;
+
+/// What was read of a bucket, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct BucketReads {
+    /// The bucket.
+    pub bucket: &'static str,
+    /// How many keys were looked up, whether or not there was a record.
+    pub keys: usize,
+    /// How many values of unique fields were looked up.
+    pub unique_values: usize,
+    /// The conditions that were asked for.
+    pub conditions: Vec<String>,
+}
 
 /// The read sets of a bucket's readers.
 pub(crate) struct ReadIndex<B: Bucket> {
@@ -127,6 +142,18 @@ impl<B: Bucket> ReadIndex<B> {
         }
     }
 
+    /// What a reader has read.
+    pub(crate) fn reads_of(&self, reader: ReaderId) -> BucketReads {
+        let own = self.readers.get(&reader);
+        let watch = |id: &u32| self.watches.get(*id as usize)?.as_ref().map(|(_, watch)| watch.describe());
+        BucketReads {
+            bucket: B::NAME,
+            keys: own.map_or(0, |own| own.keys.len()),
+            unique_values: own.map_or(0, |own| own.uniques.len()),
+            conditions: own.map_or_else(Vec::new, |own| own.watches.iter().filter_map(watch).collect()),
+        }
+    }
+
     /// All readers.
     pub(crate) fn readers(&self) -> impl Iterator<Item = ReaderId> + '_ {
         self.readers.keys().copied()
@@ -180,6 +207,7 @@ pub(crate) trait AnyReadIndex: Any + Send {
     fn bucket(&self) -> &'static str;
     fn remove(&mut self, reader: ReaderId);
     fn is_empty(&self) -> bool;
+    fn reads_of(&self, reader: ReaderId) -> BucketReads;
     /// As [`ReadIndex::touched`]; all readers, if the bucket was dropped in between, or the record's code panics.
     fn touched_between(&self, slot: Slot, old: &Root, new: &Root, tell: &mut dyn FnMut(ReaderId, Touch));
 }
@@ -199,6 +227,10 @@ impl<B: Bucket> AnyReadIndex for ReadIndex<B> {
 
     fn is_empty(&self) -> bool {
         Self::is_empty(self)
+    }
+
+    fn reads_of(&self, reader: ReaderId) -> BucketReads {
+        Self::reads_of(self, reader)
     }
 
     fn touched_between(&self, slot: Slot, old: &Root, new: &Root, tell: &mut dyn FnMut(ReaderId, Touch)) {

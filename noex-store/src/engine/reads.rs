@@ -37,6 +37,8 @@ pub(crate) trait Watch<B: Bucket>: Send + Sync {
     fn find(&self, table: &Table<B>, visit: &mut dyn FnMut(&Record<B>) -> ControlFlow<()>);
     /// The field that the condition is about, if it is one.
     fn field(&self) -> Option<u16>;
+    /// The condition, for people.
+    fn describe(&self) -> String;
     /// Calls `stand` with an ordered index and ranges of the first part of its key, in which every record has an entry that
     /// passes the condition; `false` if there is none. The same each time.
     fn anchor(&self, stand: &mut dyn FnMut(usize, &[KeyRange<'_>])) -> bool;

@@ -41,6 +41,8 @@ pub(crate) trait AnyTable: Any + Send + Sync {
     fn soonest(&self) -> u64;
     /// The estimated bytes of the bucket.
     fn memory(&self) -> usize;
+    /// The ordered indexes, with the number of their entries.
+    fn index_entries(&self) -> Vec<(&'static str, usize)>;
     /// The last number given, of each automatic number.
     fn counters(&self) -> Vec<(&'static str, u64)>;
     /// Up to `max` records from a row on as they are kept, in the order of insertion, and the row to go on from.
@@ -70,6 +72,10 @@ impl<B: Bucket> AnyTable for Table<B> {
 
     fn memory(&self) -> usize {
         Self::memory(self)
+    }
+
+    fn index_entries(&self) -> Vec<(&'static str, usize)> {
+        Self::index_entries(self)
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {

@@ -137,6 +137,11 @@ impl<B: Bucket> Table<B> {
         self.indexes.iter().map(AsRef::as_ref)
     }
 
+    pub(super) fn index_entries(&self) -> Vec<(&'static str, usize)> {
+        let names = B::schema().indexes.iter().map(|index| index.name);
+        names.zip(self.all_indexes().map(OrderedIndex::len)).collect()
+    }
+
     pub(super) fn keys_entry_size(&self) -> usize {
         self.keys.entry_size()
     }

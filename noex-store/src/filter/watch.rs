@@ -96,6 +96,27 @@ impl<B: Bucket> Watch<B> for FilterWatch<B> {
         self.filter.node.first_field()
     }
 
+    fn describe(&self) -> String {
+        let mut text = self.filter.to_string();
+        text.push_str(match self.taken {
+            Taken::Members => " (which records)",
+            Taken::Values(_) => " (some of their values)",
+            Taken::Records => "",
+        });
+        let Some(window) = &self.window else { return text };
+        if !window.order.is_empty() {
+            let keys: Vec<_> = window.order.iter().map(|key| format!("{key:?}")).collect();
+            text.push_str(&format!(", by {}", keys.join(", ")));
+        }
+        text.push_str(match (&window.after, &window.last) {
+            (None, None) => "",
+            (None, Some(_)) => ", up to a place",
+            (Some(_), None) => ", from a place on",
+            (Some(_), Some(_)) => ", between two places",
+        });
+        text
+    }
+
     fn anchor(&self, stand: &mut dyn FnMut(usize, &[KeyRange<'_>])) -> bool {
         let mut conjuncts = Vec::new();
         self.filter.node.leaves(&mut conjuncts);
@@ -205,6 +226,17 @@ impl<B: Bucket> Watch<B> for IndexWatch<B> {
 
     fn field(&self) -> Option<u16> {
         B::schema().indexes.get(self.number)?.fields.first().copied()
+    }
+
+    fn describe(&self) -> String {
+        let name = B::schema().indexes.get(self.number).map_or("", |index| index.name);
+        match (self.prefix.len(), &self.start, &self.end) {
+            (_, Bound::Unbounded, Bound::Unbounded) if self.prefix.is_empty() => {
+                format!("all of index `{name}`")
+            }
+            (_, Bound::Unbounded, Bound::Unbounded) => format!("a value in index `{name}`"),
+            _ => format!("a range in index `{name}`"),
+        }
     }
 
     fn anchor(&self, stand: &mut dyn FnMut(usize, &[KeyRange<'_>])) -> bool {

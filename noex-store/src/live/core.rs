@@ -10,7 +10,9 @@ use super::context::Run;
 use super::definition::QueryStats;
 use super::memo::AnyMemo;
 use super::totals::Totals;
-use crate::engine::{AnyPart, AnyReadIndex, Engine, Root, Running, Slot, Touch, Tracking, Version};
+use crate::engine::{
+    AnyPart, AnyReadIndex, BucketReads, Engine, Root, Running, Slot, Touch, Tracking, Version,
+};
 use crate::error::Error;
 use crate::service::{Service, Settled};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
@@ -319,6 +321,19 @@ impl Live {
     pub(super) fn end_all(&self, error: Option<&Error>) {
         let memos: Vec<_> = self.index.lock().nodes.values().filter_map(|node| node.memo.upgrade()).collect();
         memos.iter().for_each(|memo| memo.end(error));
+    }
+
+    /// The memos of the answers, at most so many, and what each has read.
+    pub(super) fn memos(&self, max: usize) -> Vec<(Arc<dyn AnyMemo>, Vec<BucketReads>)> {
+        let index = self.index.lock();
+        let mut ids: Vec<_> = index.nodes.keys().copied().collect();
+        ids.sort_unstable();
+        let of = |id: NodeId| {
+            let node = index.nodes.get(&id)?;
+            let reads = node.slots.iter().filter_map(|slot| Some(index.buckets.get(slot)?.reads_of(id.0)));
+            Some((node.memo.upgrade()?, reads.collect()))
+        };
+        ids.into_iter().filter_map(of).take(max).collect()
     }
 
     /// Forgets a memo.

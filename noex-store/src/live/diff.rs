@@ -1,7 +1,11 @@
 //! What changed from one list of records to the next.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
 
 use super::subscription::{Subscription, Update};
 use crate::bucket::Bucket;
@@ -157,7 +161,7 @@ pub struct Diff<B> {
     pub version: Version,
 }
 
-/// The answers of a query that gives records, as steps: made by [`Subscription::diffs`].
+/// The answers of a query that gives records, as steps: a [`Stream`], made by [`Subscription::diffs`].
 #[derive(Debug)]
 #[must_use = "dropping it ends the subscription"]
 pub struct Diffs<B> {
@@ -197,6 +201,17 @@ impl<B: Bucket> Diffs<B> {
         Some(update.map(|update| self.step(update)))
     }
 }
+
+impl<B: Bucket> Stream for Diffs<B> {
+    type Item = Result<Diff<B>, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let update = ready!(Pin::new(&mut self.subscription).poll_next(context));
+        Poll::Ready(update.map(|update| update.map(|update| self.step(update))))
+    }
+}
+
+impl<B> Unpin for Diffs<B> {}
 
 #[cfg(test)]
 mod tests {

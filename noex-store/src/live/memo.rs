@@ -15,6 +15,7 @@ use foldhash::HashMap;
 use super::context::{Child, Run};
 use super::core::{Cause, Live, NodeId};
 use super::definition::{Counts, Definition, Params};
+use super::state::AnswerState;
 use super::subscription::Slot;
 use crate::engine::{Root, Version, panic_message};
 use crate::error::Error;
@@ -76,6 +77,8 @@ struct Computed<T> {
 /// A [`Memo`], without its types.
 pub(super) trait AnyMemo: Send + Sync {
     fn node(&self) -> NodeId;
+    /// Its query's name.
+    fn name(&self) -> &str;
     /// Notes that something which was read has changed. Whether a worker should run it now.
     fn touch(&self, cause: Cause, own: bool) -> bool;
     /// Whether its answer has this stamp, and is good.
@@ -93,6 +96,8 @@ pub(super) trait AnyMemo: Send + Sync {
     fn unqueue(&self);
     /// Ends its subscriptions.
     fn end(&self, error: Option<&Error>);
+    /// What it is, without what it has read.
+    fn state(&self) -> AnswerState;
 }
 
 impl<P: Params, T: PartialEq + Send + Sync + 'static> Memo<P, T> {
@@ -434,6 +439,30 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> AnyMemo for Memo<P, T> {
 
     fn unqueue(&self) {
         self.queued.store(false, Ordering::Release);
+    }
+
+    fn state(&self) -> AnswerState {
+        let computed = self.latest.load();
+        let computed = computed.as_ref();
+        // The parameters' code may be the user's.
+        let params = catch_unwind(AssertUnwindSafe(|| format!("{:?}", self.params)));
+        AnswerState {
+            query: self.query.to_string(),
+            params: params.unwrap_or_else(|_| "(their `Debug` panicked)".to_owned()),
+            version: computed.map(|computed| computed.answer.version),
+            failed: computed
+                .and_then(|computed| computed.answer.value.as_ref().err().map(ToString::to_string)),
+            is_current: computed.is_some_and(|computed| self.is_good(computed)),
+            subscriptions: self.slots.lock().iter().filter(|slot| slot.strong_count() > 0).count(),
+            asks: computed.map_or_else(Vec::new, |computed| {
+                computed.children.iter().map(|child| child.memo.name().to_owned()).collect()
+            }),
+            reads: Vec::new(),
+        }
+    }
+
+    fn name(&self) -> &str {
+        &self.query
     }
 }
 

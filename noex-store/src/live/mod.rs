@@ -6,6 +6,7 @@ mod core;
 mod definition;
 mod diff;
 mod memo;
+mod state;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -19,5 +20,6 @@ pub(crate) use core::LiveHandle;
 pub(crate) use definition::Queries;
 pub use definition::{Params, Query, QueryStats};
 pub use diff::{Diff, DiffStep, Diffs};
+pub use state::AnswerState;
 pub use subscription::{ChangeGuard, Subscription, Update};
 pub use together::Together;

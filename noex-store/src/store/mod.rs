@@ -33,7 +33,7 @@ use crate::bucket::Bucket;
 use crate::engine::{CommitLog, Engine, Version};
 use crate::error::Error;
 use crate::event::{Event, EventGuard, EventStream, Handler};
-use crate::live::{Params, Query, QueryCtx, Subscription, Together};
+use crate::live::{AnswerState, Params, Query, QueryCtx, Subscription, Together};
 use crate::schema::Schema;
 
 /// A store of buckets: a cheap handle (one `Arc`), `Clone + Send + Sync`.
@@ -70,7 +70,43 @@ pub struct Store {
     services: Arc<Running>,
 }
 
+/// A store that may be gone by now.
+#[cfg(feature = "inspector")]
+#[derive(Clone)]
+pub(crate) struct WeakStore {
+    name: Arc<str>,
+    engine: Arc<Engine>,
+    services: std::sync::Weak<Running>,
+}
+
+#[cfg(feature = "inspector")]
+impl WeakStore {
+    pub(crate) fn upgrade(&self) -> Option<Store> {
+        let services = self.services.upgrade()?;
+        Some(Store { name: Arc::clone(&self.name), engine: Arc::clone(&self.engine), services })
+    }
+}
+
+#[cfg(feature = "inspector")]
+impl fmt::Debug for WeakStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakStore").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 impl Store {
+    /// A handle that does not keep the store running.
+    #[cfg(feature = "inspector")]
+    pub(crate) fn downgrade(&self) -> WeakStore {
+        let services = Arc::downgrade(&self.services);
+        WeakStore { name: Arc::clone(&self.name), engine: Arc::clone(&self.engine), services }
+    }
+
+    #[cfg(feature = "inspector")]
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     fn new(name: Arc<str>, engine: Arc<Engine>, options: Options, kept: Option<Kept>) -> Self {
         let services = Arc::new(Running::new(&engine, options, kept));
         Self { name, engine, services }
@@ -128,6 +164,32 @@ impl Store {
     pub fn bucket<B: Bucket>(&self) -> Result<BucketHandle<B>, Error> {
         let slot = self.engine.load().find::<B>()?;
         Ok(BucketHandle::new(Arc::clone(&self.engine), Arc::clone(&self.services.bus), slot))
+    }
+
+    /// The answers of queries that are kept, at most so many, in the order in which they were first asked for: whom each is told, and
+    /// what it depends on. For tools, and for the question why a query runs so often. O(answers + what they have read); commits are
+    /// not noted meanwhile, but writers do not wait for that.
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # #[bucket(name = "notes")]
+    /// # struct Note { #[bucket(key)] id: u64, done: bool }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<Note>().start().await?;
+    /// let count = store.define_query("open", |ctx: &QueryCtx<'_>, _: &()| {
+    ///     Ok(ctx.bucket::<Note>()?.filter(Note::DONE.eq(false)).count())
+    /// })?;
+    /// count.run(&())?;
+    /// let answers = store.answers(10);
+    /// assert_eq!(answers[0].query, "open");
+    /// assert_eq!(answers[0].reads[0].conditions, ["done = false (which records)"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn answers(&self, max: usize) -> Vec<AnswerState> {
+        self.services.live.answers(max)
     }
 
     /// The schemas of all buckets that are defined, in the order of their first definition.

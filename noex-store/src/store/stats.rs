@@ -30,6 +30,8 @@ pub struct StoreStats {
     pub records: Totals,
     /// The indexes: ordered ones and unique fields.
     pub indexes: Totals,
+    /// The entries of each ordered index, by the bucket's and the index's name: a record may have none or several in it.
+    pub index_entries: BTreeMap<&'static str, BTreeMap<&'static str, usize>>,
     /// The estimated bytes of the latest commit: its records, what they own, and its indexes, without the allocator's own
     /// overhead. Within a third of what is allocated (`cargo bench --bench memory` holds it against that), if records have their JSON's
     /// shape. What only snapshots and the commit log still hold is not in it.
@@ -178,6 +180,9 @@ impl Store {
                     let uniques = schema.fields.iter().filter(|field| field.unique).count();
                     (schema.name, schema.indexes.len() + uniques)
                 })
+                .collect(),
+            index_entries: tables()
+                .map(|(schema, table)| (schema.name, table.index_entries().into_iter().collect()))
                 .collect(),
             memory: tables().map(|(schema, table)| (schema.name, table.memory())).collect(),
             commits: CommitStats {
