@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use noex_store::prelude::*;
 
 /// A minute, counted from 1970-01-01 00:00 UTC: four bytes that sort by time and go into an index as they are.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Minute(u32);
 
@@ -21,6 +21,12 @@ impl Minute {
     #[allow(dead_code, reason = "one of the examples needs it")]
     pub fn plus_signed(self, minutes: i16) -> Self {
         Self(self.0.saturating_add_signed(i32::from(minutes)))
+    }
+
+    /// How many minutes it is after another one; 0 if it is before.
+    #[allow(dead_code, reason = "one of the examples needs it")]
+    pub fn since(self, other: Self) -> u32 {
+        self.0.saturating_sub(other.0)
     }
 
     /// The hour that it lies in, counted from 1970-01-01.
