@@ -19,6 +19,8 @@ mod engine {
         pub use crate::common::Random;
     }
 
+    #[path = "noex-store/src/engine/counted.rs"]
+    pub mod counted;
     #[path = "noex-store/src/engine/rows.rs"]
     pub mod rows;
     #[path = "noex-store/src/engine/tree.rs"]

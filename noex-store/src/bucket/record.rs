@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::{Serialize, Serializer};
 
 use super::Bucket;
-use crate::engine::RowId;
+use crate::engine::{Counted, RowId};
 
 /// A record as it was at one commit: a cheap handle (one `Arc`) that derefs to the struct.
 ///
@@ -120,6 +120,13 @@ impl<B: Bucket> Record<B> {
     /// The primary key.
     pub fn key(&self) -> &B::Key {
         self.row.value.key()
+    }
+}
+
+impl<B> Counted for Record<B> {
+    #[inline]
+    fn count_of(&self) -> usize {
+        Arc::strong_count(&self.row)
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{BITS, Leaf, MASK, Node, RowId, Rows, WIDTH};
+use super::{BITS, Counted, Leaf, MASK, Node, RowId, Rows, WIDTH};
 
 /// A subtree with its height in levels above the leaves.
 type Tree<'a, T> = Option<(&'a Node<T>, u32)>;
 
 type Visit<'v, 'a, T> = &'v mut dyn FnMut(RowId, Option<&'a T>, Option<&'a T>);
 
-impl<T: Clone> Rows<T> {
+impl<T: Counted> Rows<T> {
     /// Calls `visit` with the rows whose slots are not shared with `newer`, a later version of this table: with the value
     /// here and the value there. Equal values may be among them. O(changed leaves × log n).
     pub(crate) fn diff<'a>(&'a self, newer: &'a Self, visit: Visit<'_, 'a, T>) {
@@ -40,7 +40,7 @@ struct Walk<'a, T> {
     tail_seen: bool,
 }
 
-impl<'a, T: Clone> Walk<'a, T> {
+impl<'a, T: Counted> Walk<'a, T> {
     fn nodes(&mut self, old: Tree<'a, T>, new: Tree<'a, T>, start: u64, visit: Visit<'_, 'a, T>) {
         if let (Some((a, x)), Some((b, y))) = (old, new)
             && x == y

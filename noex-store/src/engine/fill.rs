@@ -11,7 +11,7 @@ use super::leaving::Leaving;
 use super::table::not_unique;
 use super::trie::HashTrie;
 use super::trie::build::Part;
-use super::{HashState, RowId, Table};
+use super::{Counted, HashState, RowId, Table};
 use crate::bucket::Bucket;
 use crate::bucket::record::Record;
 use crate::error::Error;
@@ -89,7 +89,7 @@ fn repeated(hashes: &[(u64, usize)], same: &dyn Fn(usize, usize) -> bool) -> Vec
     again
 }
 
-impl<V: Clone + Send + Sync, const BITS: u32> Hashed<V, BITS> {
+impl<V: Counted + Send + Sync, const BITS: u32> Hashed<V, BITS> {
     fn new(entries: impl Iterator<Item = (u64, V)>, count: usize) -> Self {
         let parts = if count < MANY { 1 } else { HashTrie::<V, BITS>::PARTS };
         let room = count / parts * 9 / 8;
@@ -136,7 +136,7 @@ impl<V: Clone + Send + Sync, const BITS: u32> Hashed<V, BITS> {
 }
 
 /// The index of what was built.
-fn joined<V: Clone, const BITS: u32>(built: Vec<Option<Built<V, BITS>>>) -> HashTrie<V, BITS> {
+fn joined<V: Counted, const BITS: u32>(built: Vec<Option<Built<V, BITS>>>) -> HashTrie<V, BITS> {
     let mut parts = Vec::with_capacity(built.len());
     for built in built.into_iter().flatten() {
         match built {

@@ -3,6 +3,7 @@
 
 mod alive;
 mod commit;
+mod counted;
 mod counts;
 mod fill;
 mod gate;
@@ -37,6 +38,7 @@ mod writes;
 
 pub(crate) use commit::{AnyChanges, Definition, Kind};
 pub use commit::{Change, Commit, CommitLog, CommitReader, Reason, Version};
+pub(crate) use counted::Counted;
 pub(crate) use counts::Count;
 pub(crate) use gate::Lease;
 pub(crate) use hash::HashState;

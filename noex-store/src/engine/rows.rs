@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use arrayvec::ArrayVec;
 
 use super::RowId;
+use super::counted::{Counted, fetch};
 
 const BITS: u32 = 4;
 const WIDTH: usize = 1 << BITS;
@@ -76,19 +77,30 @@ impl<T> Clone for Node<T> {
     }
 }
 
+impl<T> Node<T> {
+    fn count_of(&self) -> usize {
+        match self {
+            Self::Leaf(leaf) => leaf.count_of(),
+            Self::Inner(inner) => inner.count_of(),
+        }
+    }
+}
+
 impl<T> Clone for Inner<T> {
     fn clone(&self) -> Self {
+        fetch(self.children.iter().flatten().map(Node::count_of));
         Self { count: self.count, children: self.children.clone() }
     }
 }
 
-impl<T: Clone> Leaf<T> {
+impl<T: Counted> Leaf<T> {
     fn empty() -> Self {
         Self { slots: std::array::from_fn(|_| OnceLock::new()) }
     }
 
     /// A copy of the first `len` slots without the one at `hole`.
     fn copy(&self, len: usize, hole: Option<usize>) -> Self {
+        fetch(self.slots[..len].iter().filter_map(OnceLock::get).map(Counted::count_of));
         Self {
             slots: std::array::from_fn(|at| match self.slots[at].get() {
                 Some(value) if at < len && Some(at) != hole => OnceLock::from(value.clone()),
@@ -102,7 +114,7 @@ impl<T: Clone> Leaf<T> {
     }
 }
 
-impl<T: Clone> Rows<T> {
+impl<T: Counted> Rows<T> {
     /// A table whose first row id is `next`, rounded up to a whole leaf.
     pub(crate) fn starting_at(next: u64) -> Self {
         let next = next.next_multiple_of(WIDTH as u64);
@@ -304,7 +316,7 @@ impl<T: Clone> Rows<T> {
 }
 
 /// Changes a slot in place if nobody shares the leaf, in a copy otherwise.
-fn change_leaf<T: Clone>(leaf: &mut Arc<Leaf<T>>, len: usize, at: usize, value: Option<T>) {
+fn change_leaf<T: Counted>(leaf: &mut Arc<Leaf<T>>, len: usize, at: usize, value: Option<T>) {
     if Arc::get_mut(leaf).is_none() {
         *leaf = Arc::new(leaf.copy(len, Some(at)));
     }
@@ -313,7 +325,7 @@ fn change_leaf<T: Clone>(leaf: &mut Arc<Leaf<T>>, len: usize, at: usize, value: 
     }
 }
 
-fn put<T: Clone>(slot: &mut Option<Node<T>>, start: u64, shift: u32, leaf: Arc<Leaf<T>>, rows: usize) {
+fn put<T: Counted>(slot: &mut Option<Node<T>>, start: u64, shift: u32, leaf: Arc<Leaf<T>>, rows: usize) {
     if shift == 0 {
         *slot = Some(Node::Leaf(leaf));
         return;
@@ -327,7 +339,7 @@ fn put<T: Clone>(slot: &mut Option<Node<T>>, start: u64, shift: u32, leaf: Arc<L
     }
 }
 
-impl<T: Clone> Node<T> {
+impl<T: Counted> Node<T> {
     fn count(&self) -> usize {
         match self {
             Self::Leaf(leaf) => leaf.count(WIDTH),

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use arrayvec::ArrayVec;
 
+use super::counted::{Counted, fetch};
+
 /// Entries of a leaf. A copied leaf is plain bytes; between 24 and 60 the whole insert showed no difference beyond noise.
 const LEAF: usize = 32;
 /// Children of an inner node. Each copied child costs an atomic increment in another cache line, and later a decrement, so
@@ -63,11 +65,19 @@ impl<E: Clone> Clone for Leaf<E> {
 
 impl<E: Clone> Clone for Inner<E> {
     fn clone(&self) -> Self {
+        fetch(self.children.iter().map(Child::count_of));
         Self { firsts: self.firsts.clone(), counts: self.counts.clone(), children: self.children.clone() }
     }
 }
 
 impl<E> Child<E> {
+    fn count_of(&self) -> usize {
+        match self {
+            Self::Leaf(leaf) => leaf.count_of(),
+            Self::Inner(inner) => inner.count_of(),
+        }
+    }
+
     fn count(&self) -> usize {
         match self {
             Self::Leaf(leaf) => leaf.entries.len(),

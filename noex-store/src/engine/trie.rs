@@ -17,6 +17,8 @@ pub(crate) mod build;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::counted::{Counted, fetch};
+
 /// Slots of a leaf. A full one is split; equal hashes stay together, in a chain of leaves.
 const LEAF: usize = 10;
 /// Two halves of a leaf that together hold no more than this are joined again.
@@ -121,7 +123,7 @@ impl<V> Leaf<V> {
     }
 }
 
-impl<V: Clone> Leaf<V> {
+impl<V: Counted> Leaf<V> {
     /// A leaf of these entries; a chain if they are too many.
     fn of(entries: impl Iterator<Item = (u64, V)>) -> Arc<Self> {
         let mut leaf = Self::new(None);
@@ -141,7 +143,7 @@ impl<V: Clone> Leaf<V> {
     }
 }
 
-impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
+impl<V: Counted, const BITS: u32> HashTrie<V, BITS> {
     /// The leaf of a hash.
     #[inline]
     fn leaf(&self, hash: u64) -> &Leaf<V> {
@@ -196,6 +198,7 @@ impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
         if leaf.is_full() {
             return self.split(hash, value);
         }
+        fetch(leaf.entries().map(|(_, value)| value.count_of()));
         let entries = leaf.entries().map(|(hash, value)| (hash, value.clone()));
         let changed = Leaf::of(entries.chain([(hash, value)]));
         self.set(hash, changed);
@@ -229,6 +232,7 @@ impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
         let leaf = self.leaf(hash);
         let is_it = |(own, value): (u64, &V)| own == hash && wanted(value);
         let Some(at) = leaf.entries().position(is_it) else { return false };
+        fetch(leaf.entries().map(|(_, value)| value.count_of()));
         let changed = leaf.entries().enumerate().filter_map(|(other, (own, value))| {
             if other == at { new.take().map(|new| (own, new)) } else { Some((own, value.clone())) }
         });
@@ -279,6 +283,14 @@ fn one_leaf<V>(leaf: &Arc<Leaf<V>>) -> Arc<[Node<V>]> {
     Arc::new([Node::Leaf { bits: 0, leaf: Arc::clone(leaf) }])
 }
 
+/// The children, to be changed: of a copy if others have the node too.
+fn own<V>(node: &mut Arc<[Node<V>]>) -> &mut [Node<V>] {
+    if Arc::strong_count(node) > 1 {
+        fetch(node.iter().map(Node::count_of));
+    }
+    Arc::make_mut(node)
+}
+
 /// Puts a leaf in each place that it stands for: where the lowest `bits` bits are those of `at`.
 fn put<V>(children: &mut [Node<V>], at: usize, bits: u32, leaf: &Arc<Leaf<V>>) {
     let first = at & ((1 << bits) - 1);
@@ -288,11 +300,11 @@ fn put<V>(children: &mut [Node<V>], at: usize, bits: u32, leaf: &Arc<Leaf<V>>) {
 }
 
 /// Adds an entry below a node, whose leaf for it is full.
-fn insert<V: Clone, const BITS: u32>(node: &mut Arc<[Node<V>]>, entry: (u64, V), shift: u32) {
+fn insert<V: Counted, const BITS: u32>(node: &mut Arc<[Node<V>]>, entry: (u64, V), shift: u32) {
     let (hash, mut value) = entry;
     loop {
         let at = place(hash, shift, node.len());
-        let (bits, leaf) = match &mut Arc::make_mut(node)[at] {
+        let (bits, leaf) = match &mut own(node)[at] {
             Node::Inner(below) => return insert::<V, BITS>(below, (hash, value), shift + BITS),
             Node::Leaf { bits, leaf } => (*bits, Arc::clone(leaf)),
         };
@@ -306,37 +318,38 @@ fn insert<V: Clone, const BITS: u32>(node: &mut Arc<[Node<V>]>, entry: (u64, V),
             let longer = Leaf::new(Some(leaf));
             // An empty leaf has room.
             let _ = longer.add(hash, value);
-            return put(Arc::make_mut(node), at, bits, &Arc::new(longer));
+            return put(own(node), at, bits, &Arc::new(longer));
         }
         if bits == BITS {
             let mut below = one_leaf(&leaf);
             insert::<V, BITS>(&mut below, (hash, value), shift + BITS);
-            Arc::make_mut(node)[at] = Node::Inner(below);
+            own(node)[at] = Node::Inner(below);
             return;
         }
         if 1 << bits == node.len() {
             *node = node.iter().chain(node.iter()).cloned().collect();
         }
+        fetch(leaf.entries().map(|(_, value)| value.count_of()));
         let half = |upper: u64| {
             let entries = leaf.entries().filter(|(hash, _)| hash >> (shift + bits) & 1 == upper);
             Leaf::of(entries.map(|(hash, value)| (hash, value.clone())))
         };
         let first = at & ((1 << bits) - 1);
-        put(Arc::make_mut(node), first, bits + 1, &half(0));
-        put(Arc::make_mut(node), first | 1 << bits, bits + 1, &half(1));
+        put(own(node), first, bits + 1, &half(0));
+        put(own(node), first | 1 << bits, bits + 1, &half(1));
     }
 }
 
 /// Puts another leaf in the place of the one of a hash, and joins leaves that have become small. Returns the leaf if it is
 /// the only one that is left in the node.
-fn set<V: Clone, const BITS: u32>(
+fn set<V: Counted, const BITS: u32>(
     node: &mut Arc<[Node<V>]>,
     hash: u64,
     shift: u32,
     leaf: Arc<Leaf<V>>,
 ) -> Option<Arc<Leaf<V>>> {
     let at = place(hash, shift, node.len());
-    let children = Arc::make_mut(node);
+    let children = own(node);
     let (before, mut leaf) = match &mut children[at] {
         Node::Inner(below) => (BITS, set::<V, BITS>(below, hash, shift + BITS, leaf)?),
         Node::Leaf { bits, .. } => (*bits, leaf),
@@ -364,6 +377,13 @@ fn set<V: Clone, const BITS: u32>(
 }
 
 impl<V> Node<V> {
+    fn count_of(&self) -> usize {
+        match self {
+            Self::Leaf { leaf, .. } => leaf.count_of(),
+            Self::Inner(children) => Arc::strong_count(children),
+        }
+    }
+
     /// How many bits of the hash tell this child from its neighbours.
     fn bits<const BITS: u32>(&self) -> u32 {
         match self {

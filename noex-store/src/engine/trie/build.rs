@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{HashTrie, LEAF, Leaf, Node, place};
+use super::{Counted, HashTrie, LEAF, Leaf, Node, place};
 
 /// Hashes, reversed, each with the place of its value.
 pub(crate) type Hashes = [(u64, usize)];
@@ -10,7 +10,7 @@ pub(crate) type Hashes = [(u64, usize)];
 /// A part of an index.
 pub(crate) struct Part<V>(Node<V>);
 
-impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
+impl<V: Counted, const BITS: u32> HashTrie<V, BITS> {
     /// How many parts an index can be built of.
     pub(crate) const PARTS: usize = 1 << BITS;
 
@@ -44,13 +44,17 @@ impl<V: Clone, const BITS: u32> HashTrie<V, BITS> {
     }
 }
 
-fn leaf_of<V: Clone>(hashes: &Hashes, values: &mut [Option<V>]) -> Arc<Leaf<V>> {
+fn leaf_of<V: Counted>(hashes: &Hashes, values: &mut [Option<V>]) -> Arc<Leaf<V>> {
     let taken = |(reversed, at): &(u64, usize)| Some((reversed.reverse_bits(), values.get_mut(*at)?.take()?));
     Leaf::of(hashes.iter().filter_map(taken))
 }
 
 /// A node of sorted entries, which agree in the bits before `shift`.
-fn grow<V: Clone, const BITS: u32>(hashes: &Hashes, values: &mut [Option<V>], shift: u32) -> Arc<[Node<V>]> {
+fn grow<V: Counted, const BITS: u32>(
+    hashes: &Hashes,
+    values: &mut [Option<V>],
+    shift: u32,
+) -> Arc<[Node<V>]> {
     let mut parts = Vec::with_capacity(1 << BITS);
     halve::<V, BITS>(hashes, values, shift, (0, 0), &mut parts);
     let depth = parts.iter().map(|(_, node)| node.bits::<BITS>()).max().unwrap_or_default();
@@ -64,7 +68,7 @@ fn grow<V: Clone, const BITS: u32>(hashes: &Hashes, values: &mut [Option<V>], sh
 }
 
 /// The children of a node for entries that agree in so many bits more, and are at this place.
-fn halve<V: Clone, const BITS: u32>(
+fn halve<V: Counted, const BITS: u32>(
     hashes: &Hashes,
     values: &mut [Option<V>],
     shift: u32,
