@@ -155,6 +155,27 @@ macro_rules! ordered {
 ordered!([B: Bucket, G: GroupBy<B>] Member<B, G>);
 ordered!([B] dyn Grouped<B> + '_);
 
+/// Up to so many groups stand in a list, in their order, where comparing them is a call that the compiler can inline.
+const FEW: usize = 32;
+
+/// The group of a record, among a few; `None` if it is one too many.
+fn find<'g, B: Bucket, G: GroupBy<B>, A>(
+    groups: &'g mut Vec<(Record<B>, A)>,
+    by: G,
+    record: &Record<B>,
+    start: &impl Fn() -> A,
+) -> Option<&'g mut A> {
+    let at = match groups.binary_search_by(|(other, _)| by.compare(other, record)) {
+        Ok(at) => at,
+        Err(_) if groups.len() == FEW => return None,
+        Err(at) => {
+            groups.insert(at, (record.clone(), start()));
+            at
+        }
+    };
+    groups.get_mut(at).map(|(_, group)| group)
+}
+
 /// All that is known of the numbers of a group.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -206,21 +227,31 @@ impl<B: Bucket, G: GroupBy<B>> Groups<'_, B, G> {
         start: impl Fn() -> A,
         mut add: impl FnMut(&mut A, &Record<B>),
     ) -> BTreeMap<G::Key, A> {
-        #[allow(clippy::mutable_key_type, reason = "the mark that a record was used is no part of its order")]
-        let mut groups: BTreeMap<Member<B, G>, A> = BTreeMap::new();
         let by = self.by;
+        let mut few = Vec::new();
+        #[allow(clippy::mutable_key_type, reason = "the mark that a record was used is no part of its order")]
+        let mut many: BTreeMap<Member<B, G>, A> = BTreeMap::new();
         self.select.visit_unordered(&mut |record| {
+            if many.is_empty()
+                && let Some(group) = find(&mut few, by, record, &start)
+            {
+                add(group, record);
+                return ControlFlow::Continue(());
+            }
+            many.extend(few.drain(..).map(|(record, value)| (Member { record, by }, value)));
             let probe: &dyn Grouped<B> = &Probe { record: record.value(), by };
-            match groups.get_mut(probe) {
+            match many.get_mut(probe) {
                 Some(group) => add(group, record),
                 None => {
-                    let group = groups.entry(Member { record: record.clone(), by }).or_insert_with(&start);
+                    let group = many.entry(Member { record: record.clone(), by }).or_insert_with(&start);
                     add(group, record);
                 }
             }
             ControlFlow::Continue(())
         });
-        groups.into_iter().filter_map(|(member, value)| Some((by.key(&member.record)?, value))).collect()
+        let few = few.into_iter();
+        let all = few.chain(many.into_iter().map(|(member, value)| (member.record, value)));
+        all.filter_map(|(record, value)| Some((by.key(&record)?, value))).collect()
     }
 
     /// The number of records in each group.
