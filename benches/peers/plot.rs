@@ -41,7 +41,7 @@ pub fn svg(title: &str, peers: &[&str], lines: &[Line]) -> String {
     }
     for power in low as i32..=high as i32 {
         let (x, nanos) = (x(10_f64.powi(power)), 10_f64.powi(power));
-        let label = show(nanos).replace(".0", "").replace(".00", "");
+        let label = show(nanos).replace(".00 ", " ").replace(".0 ", " ");
         let _ = writeln!(
             svg,
             "<line x1=\"{x}\" y1=\"{TOP}\" x2=\"{x}\" y2=\"{}\" stroke=\"#e1e4e8\"/>\
