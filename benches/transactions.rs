@@ -113,11 +113,11 @@ fn read_only(users: &[User]) {
     Group::new(format!("100 gets of one state, each get, {} records", users.len()))
         .subject("read-only transaction", |_| {
             let each = time(OPERATIONS / 10, |n| {
-                let tx = store.begin();
-                let own = tx.bucket::<User>().expect("defined");
-                let found = keys[n..n + 100].iter().filter(|key| own.get(*key).is_some()).count();
-                drop(own);
-                (found, tx.commit().is_ok())
+                let read = store.transaction_with(TxOptions::new().read_only(), |tx| {
+                    let own = tx.bucket::<User>()?;
+                    Ok::<_, Error>(keys[n..n + 100].iter().filter(|key| own.get(*key).is_some()).count())
+                });
+                read.is_ok()
             });
             each / 100.0
         })
@@ -130,13 +130,24 @@ fn read_only(users: &[User]) {
             each / 100.0
         })
         .target(Bound::AtMost, 1.0)
+        .subject("transaction that only reads", |_| {
+            let each = time(OPERATIONS / 10, |n| {
+                let tx = store.begin();
+                let own = tx.bucket::<User>().expect("defined");
+                let found = keys[n..n + 100].iter().filter(|key| own.get(*key).is_some()).count();
+                drop(own);
+                (found, tx.commit().is_ok())
+            });
+            each / 100.0
+        })
         .run(31);
     Group::new(format!("index look-up of 100 rows of one state, {} records", users.len()))
         .subject("read-only transaction", |_| {
             time(OPERATIONS / 4, |n| {
-                let tx = store.begin();
-                let found = tx.bucket::<User>().expect("defined").by_city(&(n as u32 % 100)).len();
-                (found, tx.commit().is_ok())
+                let read = store.transaction_with(TxOptions::new().read_only(), |tx| {
+                    Ok::<_, Error>(tx.bucket::<User>()?.by_city(&(n as u32 % 100)).len())
+                });
+                read.is_ok()
             })
         })
         .subject("snapshot", |_| {

@@ -367,3 +367,49 @@ fn a_transaction_whose_writes_come_to_nothing_never_conflicts() -> Result<(), Er
     }
     Ok(())
 }
+
+#[test]
+fn a_read_only_transaction_sees_one_commit_and_writes_nothing() -> Result<(), Error> {
+    let (store, users, orders) = shop();
+    users.insert_many([user(1), user(2)])?;
+    let read_only = TxOptions::new().read_only().retries(0);
+    let before = users.all();
+    let seen = store.transaction_with(read_only.clone(), |tx| {
+        let own = tx.bucket::<User>()?;
+        let first = own.all();
+        // Another writer in the middle: no conflict, and nothing of it is seen.
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| users.update(&1, User::patch().age(77)));
+            other.join().expect("no panic").map(drop)
+        })?;
+        assert_eq!(first, own.all());
+        Ok::<_, Error>(first)
+    })?;
+    assert_eq!(seen, before);
+
+    type Write = fn(&Transaction) -> Result<(), Error>;
+    let writes: [Write; 9] = [
+        |tx| tx.bucket::<User>()?.insert(user(9)).map(drop),
+        |tx| tx.bucket::<User>()?.insert_many([user(9)]).map(drop),
+        |tx| tx.bucket::<User>()?.upsert(user(1)).map(drop),
+        |tx| tx.bucket::<User>()?.update(&1, User::patch().age(5)).map(drop),
+        |tx| tx.bucket::<User>()?.modify(&1, |user| user.age = 5).map(drop),
+        |tx| tx.bucket::<User>()?.delete(&1).map(drop),
+        |tx| tx.bucket::<User>()?.clear().map(drop),
+        |tx| tx.bucket::<User>()?.delete_where(User::AGE.gt(1)).map(drop),
+        |tx| tx.bucket::<Order>()?.insert(Order::draft().user(1_u32).total(5_u32)).map(drop),
+    ];
+    let untouched = state(&store);
+    for (number, write) in writes.iter().enumerate() {
+        let refused = store.transaction_with(read_only.clone(), write);
+        assert!(
+            matches!(&refused, Err(Error::ReadOnly { .. }))
+                || matches!(&refused, Err(Error::Batch { error, .. }) if matches!(**error, Error::ReadOnly { .. })),
+            "{number}: {refused:?}"
+        );
+    }
+    assert_eq!(state(&store), untouched);
+    // No number was drawn.
+    assert_eq!(orders.insert(Order::draft().user(1_u32).total(5_u32))?.id, 1);
+    Ok(())
+}

@@ -185,6 +185,12 @@ pub enum Error {
         /// The bucket that the inner write was for.
         bucket: &'static str,
     },
+    /// A write in a transaction that was said to only read.
+    #[error("bucket `{bucket}`: a write in a transaction that is read-only")]
+    ReadOnly {
+        /// The bucket that the write was for.
+        bucket: &'static str,
+    },
     /// A pattern of topics that is malformed, or that no topic can match.
     #[error(
         "the pattern `{pattern}` cannot be used: {reason}; topics are `bucket.{{name}}.{{inserted|updated|deleted}}`"

@@ -41,6 +41,8 @@ struct State<B: Bucket> {
 pub(crate) struct Tracking {
     /// Whether it does.
     pub(crate) reads: bool,
+    /// Whether it may write; one that may not need not keep account of anything.
+    pub(crate) writes: bool,
     /// What it fails to do, so that tests can show that they would notice.
     #[cfg(test)]
     pub(crate) fault: Option<Fault>,
@@ -66,9 +68,15 @@ impl Tracking {
     pub(crate) const fn new(reads: bool) -> Self {
         Self {
             reads,
+            writes: true,
             #[cfg(test)]
             fault: None,
         }
+    }
+
+    /// Of one that only reads.
+    pub(crate) const fn read_only() -> Self {
+        Self { writes: false, ..Self::new(false) }
     }
 
     #[cfg(test)]
@@ -234,6 +242,12 @@ impl<B: Bucket> Part<B> {
         Some(shown)
     }
 
+    /// # Errors
+    /// [`Error::ReadOnly`].
+    pub(crate) fn may_write(&self) -> Result<(), Error> {
+        if self.tracking.writes { Ok(()) } else { Err(Error::ReadOnly { bucket: B::NAME }) }
+    }
+
     /// Inserts a checked value.
     pub(crate) fn insert(&self, mut new: Numbered<B>, ttl: Ttl, now: u64) -> Result<Record<B>, Error> {
         let base = self.base()?;
@@ -266,6 +280,7 @@ impl<B: Bucket> Part<B> {
         how: Replace<B>,
         now: u64,
     ) -> Result<Record<B>, Error> {
+        self.may_write()?;
         if value.key() != old.key() {
             return Err(key_changed(old, &value));
         }
@@ -281,6 +296,7 @@ impl<B: Bucket> Part<B> {
 
     /// Removes a record that this part gave.
     pub(crate) fn remove(&self, old: &Record<B>, reason: Reason) -> Result<(), Error> {
+        self.may_write()?;
         let hash = self.base()?.shared().hash.hash(old.key());
         self.state.lock().writes.remove(hash, old, reason);
         self.written.store(true, Ordering::Relaxed);

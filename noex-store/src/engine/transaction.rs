@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use smallvec::SmallVec;
+
 use super::part::{AnyPart, Conflict, Fault, Tracking};
 use super::writes::Mark;
 use super::{Commit, Engine, KeepWhen, Lease, Part, Place, Root, Running, Slot};
@@ -14,10 +16,13 @@ use crate::sync::{AtomicU64, Mutex};
 pub(crate) struct Transaction {
     base: Arc<Root>,
     tracking: Tracking,
-    parts: Mutex<Vec<Arc<dyn AnyPart>>>,
+    parts: Mutex<Parts>,
     /// The greatest time at which it wrote anything.
     time: AtomicU64,
 }
+
+/// Most transactions look at one bucket or two.
+type Parts = SmallVec<[Arc<dyn AnyPart>; 2]>;
 
 /// Where a transaction stood in each of its parts.
 pub(crate) type Marks = Vec<(Slot, Mark)>;
@@ -93,7 +98,13 @@ impl Engine {
         lease: Option<&Lease<'_>>,
         kept: KeepWhen,
     ) -> Result<Option<Arc<Commit>>, Refused> {
-        let parts = transaction.parts.lock().clone();
+        let parts = {
+            let parts = transaction.parts.lock();
+            if !parts.iter().any(|part| part.has_changes()) {
+                return Ok(None);
+            }
+            parts.clone()
+        };
         let written = parts.iter().filter(|part| part.has_changes());
         let slots = written.clone().map(|part| part.slot()).collect();
         let Some(bucket) = written.map(|part| part.bucket()).next() else { return Ok(None) };

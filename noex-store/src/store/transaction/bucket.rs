@@ -69,6 +69,8 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     }
 
     fn with_fill<T>(&self, build: impl FnOnce(&mut Fill<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        // Before a number is drawn.
+        self.part.may_write()?;
         let shared = self.part.shared()?;
         build(&mut Fill::new(B::schema(), &shared.counters, self.now()))
     }

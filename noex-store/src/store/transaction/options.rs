@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::KeepWhen;
+use crate::engine::{KeepWhen, Tracking};
 use crate::persist::Durability;
 
 /// What a transaction is kept apart from. See [`Transaction`](crate::Transaction) for what each promises.
@@ -30,6 +30,7 @@ pub enum Isolation {
 pub struct TxOptions {
     pub(super) retries: u32,
     pub(super) isolation: Isolation,
+    pub(super) read_only: bool,
     pub(super) lease: Duration,
     pub(super) durability: Option<Durability>,
 }
@@ -40,6 +41,7 @@ impl TxOptions {
         Self {
             retries: 16,
             isolation: Isolation::Serializable,
+            read_only: false,
             lease: Duration::from_secs(1),
             durability: None,
         }
@@ -54,6 +56,28 @@ impl TxOptions {
     /// What the transaction is kept apart from.
     pub const fn isolation(mut self, isolation: Isolation) -> Self {
         self.isolation = isolation;
+        self
+    }
+
+    /// The transaction only reads: a write in it is [`Error::ReadOnly`](crate::Error::ReadOnly). It need not remember what it has read, so that its
+    /// reads cost what those of a snapshot do; it is serializable all the same, since it sees one commit.
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<Note>().start().await?;
+    /// let count = store.transaction_with(TxOptions::new().read_only(), |tx| Ok::<_, Error>(tx.bucket::<Note>()?.count()))?;
+    /// assert_eq!(count, 0);
+    /// let refused = store.transaction_with(TxOptions::new().read_only(), |tx| tx.bucket::<Note>()?.insert(Note { id: 1 }));
+    /// assert!(matches!(refused, Err(Error::ReadOnly { bucket: "Note" })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub const fn read_only(mut self) -> Self {
+        self.read_only = true;
         self
     }
 
@@ -92,6 +116,15 @@ impl TxOptions {
     pub const fn durability(mut self, durability: Durability) -> Self {
         self.durability = Some(durability);
         self
+    }
+
+    /// What the transaction keeps account of.
+    pub(super) fn tracking(&self) -> Tracking {
+        if self.read_only {
+            Tracking::read_only()
+        } else {
+            Tracking::new(self.isolation == Isolation::Serializable)
+        }
     }
 
     /// When the engine is to keep it.

@@ -36,7 +36,7 @@ impl<'e> Attempts<'e> {
     }
 
     fn begin(&self) -> Transaction {
-        Transaction::new(Arc::clone(self.engine), self.options.isolation)
+        Transaction::with_tracking(Arc::clone(self.engine), self.options.tracking())
     }
 
     /// Whether the others are to wait from now on.
@@ -135,7 +135,8 @@ pub(crate) async fn run_async<T, E: From<Error>>(
         while lease.is_none() && engine.is_reserved() {
             yield_now().await;
         }
-        let commit = if lease.is_none() && engine.waits_for_disk(options.kept()) {
+        let waits = !options.read_only && engine.waits_for_disk(options.kept());
+        let commit = if lease.is_none() && waits {
             // It waits for a disk: whatever runs the future must not.
             let durability = options.durability;
             let done = aside("noex-store commit", move || transaction.try_commit(None, durability)).await;
