@@ -8,10 +8,11 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Barrier;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{Bound, Group, nanos, time, wanted};
 use noex_store::prelude::*;
+use noex_store::{AdapterFuture, LoadSink, SnapshotSource, StorageAdapter, StoredCommit};
 
 const WRITERS: usize = 16;
 const RECORDS: usize = 1_000_000;
@@ -43,7 +44,10 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn open(name: &str, durability: Durability) -> (Store, BucketHandle<Note>) {
-    let persistence = Persistence::new(FileAdapter::open(folder(name)).expect("free")).durability(durability);
+    store_of(Persistence::new(FileAdapter::open(folder(name)).expect("free")).durability(durability))
+}
+
+fn store_of(persistence: Persistence) -> (Store, BucketHandle<Note>) {
     let store = wait(Store::builder().bucket::<Note>().persistence(persistence).start()).expect("starts");
     let notes = store.bucket().expect("defined");
     (store, notes)
@@ -142,6 +146,54 @@ fn immediate() {
     let ratio = one[0] / many[0];
     let kept = if ratio >= 8.0 { "kept" } else { "MISSED" };
     println!("  16 writers make {ratio:.1} times the commits of one  [at least 8: {kept}]");
+    wait(store.stop()).expect("written");
+}
+
+/// Files on a disk whose syncs take a millisecond more, as those of many disks do.
+struct Slower(FileAdapter);
+
+impl StorageAdapter for Slower {
+    fn name(&self) -> &'static str {
+        "slower files"
+    }
+
+    fn load<'a>(&'a self, sink: &'a mut dyn LoadSink) -> AdapterFuture<'a, ()> {
+        self.0.load(sink)
+    }
+
+    fn append<'a>(&'a self, commits: &'a [StoredCommit]) -> AdapterFuture<'a, ()> {
+        std::thread::sleep(Duration::from_millis(1));
+        self.0.append(commits)
+    }
+
+    fn write_snapshot<'a>(&'a self, source: &'a mut dyn SnapshotSource) -> AdapterFuture<'a, ()> {
+        self.0.write_snapshot(source)
+    }
+
+    fn truncate(&self, version: Version) -> AdapterFuture<'_, ()> {
+        self.0.truncate(version)
+    }
+
+    fn wants_snapshot(&self) -> bool {
+        self.0.wants_snapshot()
+    }
+
+    fn close(&self) -> AdapterFuture<'_, ()> {
+        self.0.close()
+    }
+}
+
+fn slower() {
+    let files = Slower(FileAdapter::open(folder("slower")).expect("free"));
+    let (store, notes) = store_of(Persistence::new(files).durability(Durability::Immediate));
+    let writers = Group::new("a durable insert where a sync takes a millisecond more, each one's part")
+        .subject("16 writers together", |_| {
+            together(&notes, 60, |notes, _, number| drop(notes.insert(note(number)).expect("new")))
+        })
+        .subject("one writer", |_| time(60, |number| notes.insert(note(number)).expect("new")))
+        .target(Bound::FasterBy, 8.0)
+        .run(15);
+    println!("  16 writers make {:.1} times the commits of one", writers[1] / writers[0]);
     wait(store.stop()).expect("written");
 }
 
@@ -262,6 +314,7 @@ fn main() {
     }
     if wanted("immediate") {
         immediate();
+        slower();
     }
     if wanted("bytes") {
         bytes();
