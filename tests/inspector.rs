@@ -20,6 +20,16 @@ struct Person {
     age: u8,
 }
 
+/// What has no text either.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Nameless;
+
+impl std::fmt::Debug for Nameless {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("a trap")
+    }
+}
+
 /// A record whose JSON cannot be made.
 #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
 #[bucket(name = "traps")]
@@ -182,6 +192,20 @@ async fn it_tells_what_answers_depend_on() -> Result<(), Error> {
 }
 
 #[tokio::test]
+async fn parameters_that_panic_have_no_text() -> Result<(), Error> {
+    let store = store().await?;
+    let count = store.define_query("count", |ctx: &QueryCtx<'_>, _: &Nameless| {
+        Ok(ctx.bucket::<Person>()?.filter(Person::AGE.gt(7)).count())
+    })?;
+    count.run(&Nameless)?;
+    let inspector = store.inspector().serve().await?;
+    let answers = ask(&inspector, "/api/answers").await;
+    assert_eq!(answers[0]["params"], "(their `Debug` panicked)");
+    assert_eq!(answers[0]["reads"][0]["conditions"], json!(["age > 7 (which records)"]));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_record_that_panics_is_an_error_of_its_page_alone() -> Result<(), Error> {
     let store = store().await?;
     store.bucket::<Trap>()?.insert(Trap { id: 1, value: 1 })?;
@@ -190,6 +214,8 @@ async fn a_record_that_panics_is_an_error_of_its_page_alone() -> Result<(), Erro
     assert_eq!(status, 500);
     assert!(reason.contains("traps") && reason.contains("a trap"), "{reason}");
     assert_eq!(ask(&inspector, "/api/buckets/people/records?limit=1").await["records"][0]["value"]["id"], 1);
+    // Sizes are estimated by the JSON of some records.
+    assert_eq!(ask(&inspector, "/api/store").await["stats"]["records"]["per_bucket"]["traps"], 1);
     Ok(())
 }
 

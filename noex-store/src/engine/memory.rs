@@ -4,6 +4,7 @@
 //! few of them. The bench `memory` holds the estimate against what is really allocated.
 
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_json::Value;
 
@@ -43,7 +44,9 @@ impl<B: Bucket> Table<B> {
         for from in (0..next).step_by(step as usize) {
             let _ = self.rows().visit(RowId(from), &mut |_, record| {
                 seen += 1;
-                bytes += owned_by(B::schema(), &serde_json::to_value(record.value()).unwrap_or_default());
+                // Its code is the user's.
+                let json = catch_unwind(AssertUnwindSafe(|| serde_json::to_value(record.value())));
+                bytes += json.map_or(0, |json| owned_by(B::schema(), &json.unwrap_or_default()));
                 ControlFlow::Break(())
             });
         }

@@ -55,7 +55,7 @@ pub(crate) use part::Fault;
 pub(crate) use part::{AnyPart, Part, Tracking};
 pub(crate) use publish::Engine;
 pub use read_index::BucketReads;
-pub(crate) use read_index::{AnyReadIndex, ReadIndex, ReaderId};
+pub(crate) use read_index::{AnyReadIndex, Describe, ReadIndex, ReaderId};
 pub(crate) use reading::{ReadOne, migrated};
 pub(crate) use reads::{Delta, Seen, Touch, Watch};
 #[cfg(feature = "inspector")]

@@ -39,6 +39,9 @@ pub struct BucketReads {
     pub conditions: Vec<String>,
 }
 
+/// Describes what was read.
+pub(crate) type Describe = Box<dyn FnOnce() -> BucketReads + Send>;
+
 /// The read sets of a bucket's readers.
 pub(crate) struct ReadIndex<B: Bucket> {
     keys: HashMap<u64, Readers>,
@@ -142,16 +145,21 @@ impl<B: Bucket> ReadIndex<B> {
         }
     }
 
-    /// What a reader has read.
-    pub(crate) fn reads_of(&self, reader: ReaderId) -> BucketReads {
+    /// What describes what a reader has read: to be called later, for the values' code is the user's.
+    pub(crate) fn reads_of(&self, reader: ReaderId) -> Describe {
         let own = self.readers.get(&reader);
-        let watch = |id: &u32| self.watches.get(*id as usize)?.as_ref().map(|(_, watch)| watch.describe());
-        BucketReads {
-            bucket: B::NAME,
-            keys: own.map_or(0, |own| own.keys.len()),
-            unique_values: own.map_or(0, |own| own.uniques.len()),
-            conditions: own.map_or_else(Vec::new, |own| own.watches.iter().filter_map(watch).collect()),
-        }
+        let watch = |id: &u32| Some(Arc::clone(&self.watches.get(*id as usize)?.as_ref()?.1));
+        let watches: Vec<_> = own.into_iter().flat_map(|own| own.watches.iter().filter_map(watch)).collect();
+        let keys = own.map_or(0, |own| own.keys.len());
+        let unique_values = own.map_or(0, |own| own.uniques.len());
+        Box::new(move || {
+            let describe = |watch: &Arc<dyn Watch<B>>| {
+                let text = catch_unwind(AssertUnwindSafe(|| watch.describe()));
+                text.unwrap_or_else(|_| "(the `Debug` of a value panicked)".to_owned())
+            };
+            let conditions = watches.iter().map(describe).collect();
+            BucketReads { bucket: B::NAME, keys, unique_values, conditions }
+        })
     }
 
     /// All readers.
@@ -207,7 +215,7 @@ pub(crate) trait AnyReadIndex: Any + Send {
     fn bucket(&self) -> &'static str;
     fn remove(&mut self, reader: ReaderId);
     fn is_empty(&self) -> bool;
-    fn reads_of(&self, reader: ReaderId) -> BucketReads;
+    fn reads_of(&self, reader: ReaderId) -> Describe;
     /// As [`ReadIndex::touched`]; all readers, if the bucket was dropped in between, or the record's code panics.
     fn touched_between(&self, slot: Slot, old: &Root, new: &Root, tell: &mut dyn FnMut(ReaderId, Touch));
 }
@@ -229,7 +237,7 @@ impl<B: Bucket> AnyReadIndex for ReadIndex<B> {
         Self::is_empty(self)
     }
 
-    fn reads_of(&self, reader: ReaderId) -> BucketReads {
+    fn reads_of(&self, reader: ReaderId) -> Describe {
         Self::reads_of(self, reader)
     }
 

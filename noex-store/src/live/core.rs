@@ -10,9 +10,7 @@ use super::context::Run;
 use super::definition::QueryStats;
 use super::memo::AnyMemo;
 use super::totals::Totals;
-use crate::engine::{
-    AnyPart, AnyReadIndex, BucketReads, Engine, Root, Running, Slot, Touch, Tracking, Version,
-};
+use crate::engine::{AnyPart, AnyReadIndex, Describe, Engine, Root, Running, Slot, Touch, Tracking, Version};
 use crate::error::Error;
 use crate::service::{Service, Settled};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
@@ -323,8 +321,8 @@ impl Live {
         memos.iter().for_each(|memo| memo.end(error));
     }
 
-    /// The memos of the answers, at most so many, and what each has read.
-    pub(super) fn memos(&self, max: usize) -> Vec<(Arc<dyn AnyMemo>, Vec<BucketReads>)> {
+    /// The memos of the answers, at most so many, and what describes what each has read.
+    pub(super) fn memos(&self, max: usize) -> Vec<(Arc<dyn AnyMemo>, Vec<Describe>)> {
         let index = self.index.lock();
         let mut ids: Vec<_> = index.nodes.keys().copied().collect();
         ids.sort_unstable();

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::core::{Live, LiveHandle};
-use crate::engine::{BucketReads, Version};
+use crate::engine::{BucketReads, Describe, Version};
 
 /// An answer that is kept, for people: by [`Store::answers`](crate::Store::answers).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,9 +36,11 @@ impl LiveHandle {
 
 impl Live {
     fn answers(&self, max: usize) -> Vec<AnswerState> {
-        // The reads under the lock of the index, all else beside it: the parameters' text is made by the user's code.
-        let memos = self.memos(max);
-        let described = memos.into_iter().map(|(memo, reads)| AnswerState { reads, ..memo.state() });
-        described.collect()
+        // Beside the lock of the index: the texts are made by the user's code.
+        let described = |(memo, reads): (std::sync::Arc<dyn super::memo::AnyMemo>, Vec<Describe>)| {
+            let reads = reads.into_iter().map(|describe| describe()).collect();
+            AnswerState { reads, ..memo.state() }
+        };
+        self.memos(max).into_iter().map(described).collect()
     }
 }
