@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::persist::file::Salvage;
+use crate::persist::file::frame::Frames;
 use crate::persist::image::BucketImage;
 
 /// A folder with a snapshot of many parts and segments after it, and what is in it.
@@ -26,7 +28,10 @@ fn written(folder: &Path) -> Run {
 }
 
 fn fresh(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("noex-store-salvage-{name}-{}", std::process::id()));
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let folder = format!("noex-store-salvage-{name}-{}-{number}", std::process::id());
+    let folder = std::env::temp_dir().join(folder);
     let _ = std::fs::remove_dir_all(&folder);
     folder
 }
@@ -105,4 +110,37 @@ fn whatever_is_damaged_the_rest_is_salvaged() {
     }
     assert!(shorter > 10 && named > 0, "{shorter} {named}");
     std::fs::remove_dir_all(&folder).expect("removed");
+}
+
+#[test]
+fn a_log_of_a_later_format_is_for_a_later_version() {
+    let folder = fresh("later");
+    drop(written(&folder));
+    let mut logs: Vec<PathBuf> =
+        std::fs::read_dir(&folder).expect("there").flatten().map(|entry| entry.path()).collect();
+    logs.retain(|path| path.to_string_lossy().contains("log-"));
+    logs.sort();
+    let last = logs.last().expect("a segment");
+    let bytes = std::fs::read(last).expect("readable");
+    let mut frames = Frames::new(bytes.as_slice());
+    let (_, after): (u32, Version) = frames.next().expect("whole").expect("a head");
+    let mut later = Vec::new();
+    frame::put(&mut later, &(99_u32, after)).expect("small");
+    later.extend(&bytes[frames.offset as usize..]);
+    assert_eq!(later.len(), bytes.len(), "but for two numbers the same");
+    std::fs::write(last, &later).expect("written");
+
+    let to = fresh("nothing");
+    let loaded = FileAdapter::open(&folder).and_then(|adapter| now(adapter.load(&mut Image::default())));
+    for refused in [loaded, FileAdapter::salvage(&folder, &to).map(drop)] {
+        let message = refused.expect_err("refused").to_string();
+        assert!(message.contains("its format is 99, and this version reads those up to"), "{message}");
+        assert!(message.contains(&*last.to_string_lossy()), "{message}");
+    }
+    assert_eq!(std::fs::read(last).expect("readable"), later, "it stays as it is");
+    let mut image = Image::default();
+    now(FileAdapter::open(&to).expect("free").load(&mut image)).expect("whole");
+    assert!(image.is_empty(), "nothing was written");
+    std::fs::remove_dir_all(&folder).expect("removed");
+    std::fs::remove_dir_all(&to).expect("removed");
 }
