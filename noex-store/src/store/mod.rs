@@ -14,6 +14,8 @@ mod stats;
 mod tests;
 mod transaction;
 mod transfer;
+#[cfg(feature = "inspector")]
+mod weak;
 mod write;
 
 pub use bridging::bridge_to_rules;
@@ -23,6 +25,9 @@ pub use reader::{Reader, by_compound, by_index, by_unique};
 pub use snapshot::Snapshot;
 pub use stats::{BucketTotals, CommitStats, QueryTotals, StoreStats, Totals, TtlStats};
 pub use transaction::{CommitInfo, Isolation, Transaction, TransactionBucket, TxOptions};
+
+#[cfg(feature = "inspector")]
+pub(crate) use weak::WeakStore;
 
 use std::fmt;
 use std::sync::Arc;
@@ -70,43 +75,7 @@ pub struct Store {
     services: Arc<Running>,
 }
 
-/// A store that may be gone by now.
-#[cfg(feature = "inspector")]
-#[derive(Clone)]
-pub(crate) struct WeakStore {
-    name: Arc<str>,
-    engine: Arc<Engine>,
-    services: std::sync::Weak<Running>,
-}
-
-#[cfg(feature = "inspector")]
-impl WeakStore {
-    pub(crate) fn upgrade(&self) -> Option<Store> {
-        let services = self.services.upgrade()?;
-        Some(Store { name: Arc::clone(&self.name), engine: Arc::clone(&self.engine), services })
-    }
-}
-
-#[cfg(feature = "inspector")]
-impl fmt::Debug for WeakStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WeakStore").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
 impl Store {
-    /// A handle that does not keep the store running.
-    #[cfg(feature = "inspector")]
-    pub(crate) fn downgrade(&self) -> WeakStore {
-        let services = Arc::downgrade(&self.services);
-        WeakStore { name: Arc::clone(&self.name), engine: Arc::clone(&self.engine), services }
-    }
-
-    #[cfg(feature = "inspector")]
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
     fn new(name: Arc<str>, engine: Arc<Engine>, options: Options, kept: Option<Kept>) -> Self {
         let services = Arc::new(Running::new(&engine, options, kept));
         Self { name, engine, services }
