@@ -13,6 +13,18 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// An error always means that nothing was changed: no record, no index entry, no commit. Keys and values are given as
 /// their `Debug` text, because an error outlives the bucket's types.
+///
+/// ```
+#[doc = include_str!("../doc/users.txt")]
+/// match users.insert(User::draft().name("").email("ann@x.cz").age(200)) {
+///     Err(Error::Validation { bucket, issues }) => {
+///         let of: Vec<&str> = issues.iter().map(|issue| &*issue.field).collect();
+///         assert_eq!((bucket, of), ("users", vec!["name", "age"]));
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -58,6 +58,14 @@
 //! - [`Commit`], [`CommitLog`]: every write as a value, in order.
 //! - [`Error`]: all that can go wrong.
 //!
+//! # Features
+//!
+//! All are off unless they are asked for.
+//!
+//! - `sqlite`: `SqliteAdapter`, which keeps a table a bucket in a file of SQLite. Compiles SQLite: needs a C compiler.
+//! - `inspector`: `Store::inspector`, a read-only page in the browser that shows what a store holds and does.
+//! - `metrics`: `StoreStats::record_metrics`, for the [`metrics`](https://docs.rs/metrics) facade.
+//!
 //! # How it works
 //!
 //! Every bucket is a set of persistent maps: the records by row, a hash index of the keys and of each unique field, and an

@@ -126,6 +126,13 @@ impl<T: OrderedValue + Clone + Serialize + DeserializeOwned> SortValue for T {}
 )]
 impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     /// The field equals the value.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::NAME.eq("Ann")).count(), 1);
+    /// assert_eq!(users.filter(User::AGE.eq(30)).count(), 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn eq(self, value: impl IntoField<T>) -> Filter<B>
     where
@@ -208,6 +215,13 @@ impl<B: Bucket, T, P: 'static> Field<B, T, P> {
 
     /// The field lies in the range: `18..65`, `18..=64`, `18..`, `..65`, `..=64`, or a pair of [`Bound`]s. A range that
     /// ends before it starts holds nothing.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::AGE.between(18..65)).count(), 1);
+    /// assert_eq!(users.filter(User::AGE.between(..=29)).count(), 0);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn between(self, range: impl IntoRange<T>) -> Filter<B>
     where
@@ -267,6 +281,12 @@ impl<B: Bucket, T, P: 'static> Field<B, T, P> {
 
 impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     /// A collection has this element; a text has this part, in upper or lower case. `index(each)` serves collections.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::TAGS.contains("vip")).count(), 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn contains(self, needle: impl IntoField<T::Needle>) -> Filter<B>
     where

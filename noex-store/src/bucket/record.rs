@@ -18,6 +18,16 @@ use crate::engine::{Counted, RowId};
 ///
 /// It serialises as the struct does, with its metadata beside the fields: `_version`, `_createdAt`, `_updatedAt` and,
 /// where it expires, `_expiresAt`.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let ann = users.require(&1)?;
+/// assert_eq!((ann.name.as_str(), ann.version()), ("Ann", 1));
+/// let older = users.update(&1, User::patch().age(31))?;
+/// assert_eq!((ann.age, older.age), (Some(30), Some(31)), "the one at hand stays as it is");
+/// assert_eq!(serde_json::to_value(&older)?["_version"], 2);
+/// # Ok(()) }
+/// ```
 pub struct Record<B> {
     row: Arc<Row<B>>,
 }

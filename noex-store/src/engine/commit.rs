@@ -68,6 +68,18 @@ impl fmt::Display for Reason {
 }
 
 /// What a commit did to one record.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let mut changes = users.changes();
+/// users.update(&1, User::patch().age(31))?;
+/// users.delete(&2)?;
+/// let change = changes.next().await.expect("open")?;
+/// assert!(matches!(&change, Change::Updated { old, new } if old.age < new.age));
+/// let change = changes.next().await.expect("open")?;
+/// assert!(change.new().is_none() && change.old().is_some_and(|ben| ben.name == "Ben"));
+/// # Ok(()) }
+/// ```
 pub enum Change<B> {
     /// The record is new.
     Inserted(Record<B>),
@@ -226,6 +238,16 @@ fn json_of(value: impl Serialize) -> Value {
 }
 
 /// What one write did to all buckets: the unit in which the store changes, and in which others are told.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let info = store.begin();
+/// info.bucket::<User>()?.clear()?;
+/// let commit = info.commit()?.commit.expect("it changed something");
+/// assert_eq!(commit.buckets().collect::<Vec<_>>(), [("users", 2)]);
+/// assert!(commit.changes::<User>().iter().all(|change| change.new().is_none()));
+/// # Ok(()) }
+/// ```
 pub struct Commit {
     pub(crate) version: Version,
     pub(crate) time: u64,
@@ -287,6 +309,16 @@ impl fmt::Debug for Commit {
 ///
 /// The log is bounded by the number of changes that it holds: the oldest commits go first. A reader that falls further
 /// behind is told how many commits it missed. Cheap to clone: clones read the same log.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let log = store.commits();
+/// let mut reader = log.after(store.snapshot().version());
+/// assert_eq!(reader.try_next().expect("nothing was missed").map(|commit| commit.len()), None);
+/// users.delete(&1)?;
+/// assert_eq!(reader.try_next().expect("nothing was missed").map(|commit| commit.len()), Some(1));
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct CommitLog {
     log: Arc<Mutex<Log>>,

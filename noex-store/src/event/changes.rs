@@ -22,6 +22,14 @@ use crate::error::Error;
 ///
 /// Up to 4,096 changes wait to be read, and the latest commit whatever its size. Whoever falls further behind is told how many were
 /// missed, and goes on with the oldest that is still there.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let mut changes = users.changes();
+/// users.insert(User::draft().name("Cy").email("cy@x.cz"))?;
+/// assert!(matches!(changes.next().await, Some(Ok(Change::Inserted(cy))) if cy.name == "Cy"));
+/// # Ok(()) }
+/// ```
 #[must_use = "dropping the stream ends it"]
 pub struct Changes<B: Bucket> {
     sink: Arc<Commits<B>>,

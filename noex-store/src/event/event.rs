@@ -50,6 +50,18 @@ impl fmt::Display for EventKind {
 }
 
 /// One change of one record by one commit. Cheap to keep: it holds the commit, and is shared by all who are told of it.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let mut events = store.events("bucket.users.updated")?;
+/// users.update(&1, User::patch().age(31))?;
+/// let event = events.next().await.expect("open")?;
+/// assert_eq!((event.topic(), event.key().as_str()), ("bucket.users.updated", "1"));
+/// assert_eq!(event.changed_fields(), ["age"]);
+/// assert!(event.record::<User>().is_some_and(|ann| ann.age == Some(31)));
+/// println!("{}", event.to_json());
+/// # Ok(()) }
+/// ```
 pub struct Event {
     commit: Arc<Commit>,
     /// Where the change is in the commit.

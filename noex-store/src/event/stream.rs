@@ -19,6 +19,14 @@ use crate::error::Error;
 ///
 /// Up to 4,096 events wait to be read. Whoever falls further behind is told how many were missed, and goes on with the oldest
 /// that is still there; nobody waits for a slow reader.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let mut events = store.events("bucket.*.deleted")?;
+/// users.delete(&1)?;
+/// assert!(events.next().await.expect("open")?.reason() == Some(Reason::Deleted));
+/// # Ok(()) }
+/// ```
 #[must_use = "dropping the stream ends it"]
 pub struct EventStream {
     sink: Arc<Events>,

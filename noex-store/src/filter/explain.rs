@@ -9,6 +9,14 @@ use crate::engine::Table;
 use crate::filter::access::{IndexRanges, Lookup};
 
 /// What a query does: made by `explain()`. `Display` says it in a few lines.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let plan = users.filter(User::AGE.ge(18).and(User::NAME.ends_with("n"))).explain();
+/// assert_eq!(plan.index(), Some("age"));
+/// assert_eq!(plan.residual.as_deref(), Some("name ends with \"n\""));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Explanation {

@@ -26,6 +26,17 @@ use leaf::Leaf;
 ///
 /// Filters are values: they can be cloned (O(1) for each condition), kept, and joined at run time. `Debug` shows them in
 /// words. Each condition is true or false, also for a `None`: `!f` passes exactly the records that `f` does not.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let mut filter = User::AGE.ge(18);
+/// for tag in ["vip", "new"] {
+///     filter = filter.or(User::TAGS.contains(tag));
+/// }
+/// assert_eq!(filter.to_string(), "age >= 18 or tags contains \"vip\" or tags contains \"new\"");
+/// assert_eq!(users.filter(!filter).count(), 1);
+/// # Ok(()) }
+/// ```
 pub struct Filter<B> {
     pub(crate) node: Node<B>,
 }
@@ -104,6 +115,13 @@ impl<B: Bucket> Filter<B> {
     }
 
     /// Whether a value passes. O(conditions).
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let ann = users.require(&1)?;
+    /// assert!(User::AGE.ge(18).matches(&ann));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn matches(&self, value: &B) -> bool {
         self.node.test(value)

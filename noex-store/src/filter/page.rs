@@ -81,6 +81,18 @@ pub struct Paginated<B> {
 /// it stays good when that record is changed or deleted. It belongs to one question (bucket, filter, order), and is refused by any
 /// other. It serialises as one string that is safe in URLs, which is also what `Display` and `FromStr` use; it is not
 /// secret: it shows those values to whoever decodes it.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let page = users.paginate(Page::first(1));
+/// let text = page.next_cursor.expect("there is more").to_string();
+/// let cursor: Cursor = text.parse()?;
+/// assert_eq!(users.paginate(Page::first(1).after(cursor.clone()))?.records[0].name, "Ben");
+/// // It is good for the query that it is of.
+/// let other = users.order_by(User::NAME.asc()).paginate(Page::first(1).after(cursor));
+/// assert!(matches!(other, Err(Error::InvalidCursor { .. })));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cursor {
     /// A fingerprint of the query.

@@ -26,6 +26,14 @@ use crate::store::Reader;
 ///
 /// Without `order_by` the records come in the order of insertion. The planner picks the index; [`explain`](Self::explain)
 /// tells which.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let question = users.filter(User::AGE.is_some()).order_by(User::AGE.desc()).limit(10);
+/// assert_eq!(question.collect().len(), 1);
+/// println!("{}", question.explain());
+/// # Ok(()) }
+/// ```
 #[must_use = "a question does nothing until it is asked: `collect()`, `count()`, …"]
 pub struct Select<'r, B: Bucket> {
     reader: &'r Reader<B>,
@@ -199,6 +207,15 @@ impl<'r, B: Bucket> Select<'r, B> {
     ///
     /// A limit of the question is one over all pages; its offset is left out once, before the first.
     ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let by_name = users.order_by(User::NAME.desc());
+    /// let page = by_name.paginate(Page::first(1));
+    /// let cursor = page.next_cursor.expect("there is more");
+    /// assert_eq!(by_name.paginate(Page::first(1).after(cursor))?.records[0].name, "Ann");
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// With [`Page::after`](super::page::Page::after) the result is a `Result`: [`Error::InvalidCursor`](crate::Error)
     /// for a cursor of another question.
@@ -259,6 +276,14 @@ impl<'r, B: Bucket> Select<'r, B> {
 
     /// How the question is answered: which index, how many entries, what is tested, whether it sorts. Plans, and does not
     /// run.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let plan = users.filter(User::AGE.between(18..65)).explain();
+    /// assert_eq!(plan.index(), Some("age"));
+    /// assert!(users.filter(User::NAME.ends_with("n")).explain().is_scan());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn explain(&self) -> Explanation {
         self.read(|table, query| Explanation::new(table, query))

@@ -15,6 +15,18 @@ use crate::sync::{AtomicBool, Mutex};
 
 /// The snapshot that a query runs on. What is asked of it is recorded, so that the query runs again when a commit changes
 /// an answer, and only then: so a query must ask nothing else.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let vips = store.define_query("vips", |ctx: &QueryCtx<'_>, (): &()| {
+///     Ok(ctx.bucket::<User>()?.by_tags("vip"))
+/// })?;
+/// let share = store.define_query("share", move |ctx: &QueryCtx<'_>, (): &()| {
+///     Ok((ctx.query(&vips, &())?.len(), ctx.bucket::<User>()?.count()))
+/// })?;
+/// assert_eq!(*share.run(&())?, (1, 2));
+/// # Ok(()) }
+/// ```
 pub struct QueryCtx<'c> {
     run: &'c Run,
 }

@@ -179,6 +179,17 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> Definition<P, T> {
 
 /// A query of a store: a cheap handle (one `Arc`), `Clone + Send + Sync`. Made by
 /// [`Store::define_query`](crate::Store::define_query).
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let named = store.define_query("named", |ctx: &QueryCtx<'_>, name: &String| {
+///     Ok(ctx.bucket::<User>()?.by_name(name))
+/// })?;
+/// assert_eq!(named.run(&"Ann".to_owned())?.len(), 1);
+/// assert_eq!(named.run(&"Ann".to_owned())?.len(), 1);
+/// assert_eq!((named.stats().runs, named.stats().hits), (1, 1));
+/// # Ok(()) }
+/// ```
 pub struct Query<P, T> {
     definition: Arc<Definition<P, T>>,
 }
@@ -235,6 +246,18 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> Query<P, T> {
 
     /// Follows the answer: the current one first, then the latest after each change.
     ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let count = store.define_query("count", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<User>()?.count()))?;
+    /// let mut live = count.subscribe(())?;
+    /// assert_eq!(*live.next().await.expect("open")?.value, 2);
+    /// users.delete(&1)?;
+    /// let update = live.next().await.expect("open")?;
+    /// assert_eq!(*update.value, 1);
+    /// println!("because of {}", update.cause().expect("a change"));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// None yet: a query that fails tells its subscribers so, and goes on when what it read changes.
     pub fn subscribe(&self, params: P) -> Result<Subscription<T>, Error> {
@@ -250,6 +273,20 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> Query<P, T> {
 
     /// Calls a function with the current answer, and with the latest after each change, until the guard is dropped. It
     /// runs in a thread of its own, one for each guard; for many of them subscribe. Failures of the query are passed over.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// use std::sync::mpsc;
+    ///
+    /// let count = store.define_query("count", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<User>()?.count()))?;
+    /// let (tell, told) = mpsc::channel();
+    /// let guard = count.on_change((), move |count| drop(tell.send(*count)))?;
+    /// assert_eq!(told.recv()?, 2);
+    /// users.delete(&1)?;
+    /// assert_eq!(told.recv()?, 1);
+    /// drop(guard);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`subscribe`](Self::subscribe).

@@ -162,6 +162,21 @@ pub struct Diff<B> {
 }
 
 /// The answers of a query that gives records, as steps: a [`Stream`], made by [`Subscription::diffs`].
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// use noex_store::DiffStep;
+///
+/// let all = store.define_query("all", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<User>()?.all()))?;
+/// let mut diffs = all.subscribe(())?.diffs();
+/// let mut page: Vec<Record<User>> = Vec::new();
+/// diffs.next().await.expect("open")?.steps.iter().for_each(|step| step.apply(&mut page));
+/// assert_eq!(page.len(), 2);
+/// users.delete(&1)?;
+/// let diff = diffs.next().await.expect("open")?;
+/// assert!(matches!(diff.steps[..], [DiffStep::Removed { at: 0, .. }]));
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping it ends the subscription"]
 pub struct Diffs<B> {

@@ -148,6 +148,18 @@ impl<T> Slot<T> {
 ///
 /// The first item is the current answer; then comes the latest after each change. Whoever is slow misses those in between,
 /// never the last, and keeps nobody waiting: there is room for one. A query that fails gives the error as an item, and goes on.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let oldest = store.define_query("oldest", |ctx: &QueryCtx<'_>, (): &()| {
+///     Ok(ctx.bucket::<User>()?.order_by(User::AGE.desc()).limit(1).collect())
+/// })?;
+/// let mut live = oldest.subscribe(())?;
+/// assert_eq!(live.next().await.expect("open")?.value[0].name, "Ann");
+/// users.update(&2, User::patch().age(40))?;
+/// assert_eq!(live.next().await.expect("open")?.value[0].name, "Ben");
+/// # Ok(()) }
+/// ```
 #[must_use = "dropping a subscription ends it"]
 pub struct Subscription<T> {
     slot: Arc<Slot<T>>,

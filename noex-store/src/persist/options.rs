@@ -9,6 +9,15 @@ use super::progress::{LoadProgress, OnProgress};
 use crate::error::Error;
 
 /// When a commit is on the disk.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let persistence = Persistence::new(MemoryAdapter::new()).durability(Durability::Immediate);
+/// let store = Store::builder().bucket::<User>().persistence(persistence).start().await?;
+/// store.bucket::<User>()?.insert(User::draft().name("Ann").email("a@x.cz"))?;
+/// assert_eq!(store.durable_version(), store.snapshot().version());
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// So long after it was made at the latest, with all that were made meanwhile: what was made since is lost in a crash.

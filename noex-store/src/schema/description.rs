@@ -5,6 +5,16 @@ use std::time::Duration;
 use serde::Serialize;
 
 /// All that a bucket's annotations say.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let schema = User::schema();
+/// let age = schema.field("age").expect("a field");
+/// assert_eq!((age.rust_type, age.optional, age.unique), ("Option<u8>", true, false));
+/// assert_eq!(schema.key().map(|key| key.name), Some("id"));
+/// assert_eq!(schema.indexes[0].name, "name");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Schema {
     /// The bucket's name.

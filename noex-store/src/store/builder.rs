@@ -25,6 +25,21 @@ const LOG_CAPACITY: usize = 4096;
 type Define = Box<dyn FnOnce(&Engine, Option<Kept>) -> Result<(), Error> + Send>;
 
 /// The definition of a store: made by [`Store::builder`], ended by [`start`](Self::start).
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// use std::time::Duration;
+///
+/// let store = Store::builder()
+///     .name("my-app")
+///     .bucket::<User>()
+///     .persistence(Persistence::new(MemoryAdapter::new()))
+///     .ttl_check_interval(Duration::from_secs(5))
+///     .start()
+///     .await?;
+/// assert_eq!(store.name(), "my-app");
+/// # Ok(()) }
+/// ```
 #[must_use = "a builder does nothing until `start().await`"]
 pub struct StoreBuilder {
     name: String,
@@ -122,6 +137,21 @@ impl StoreBuilder {
     }
 
     /// Takes the time from somewhere else than the system.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// use std::time::Duration;
+    ///
+    /// use noex_store::TestClock;
+    ///
+    /// let clock = TestClock::at(1_000);
+    /// let store = Store::builder().bucket::<User>().clock(clock.clone()).start().await?;
+    /// let ann = store.bucket::<User>()?.insert(User::draft().name("Ann").email("a@x.cz"))?;
+    /// assert_eq!(ann.created_at(), 1_000);
+    /// clock.advance(Duration::from_secs(1));
+    /// assert_eq!(store.bucket::<User>()?.update(&ann.id, User::patch().age(1))?.updated_at(), 2_000);
+    /// # Ok(()) }
+    /// ```
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self

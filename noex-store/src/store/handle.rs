@@ -27,6 +27,16 @@ const ATTEMPTS: usize = 3;
 ///
 /// Each write is validated, makes one commit, and returns when all readers can see it. A write that fails has changed nothing.
 /// Checks, patches and closures run before the writer's turn, beside other writers; the turn itself takes microseconds.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// let cy = users.insert(User::draft().name("Cy").email("cy@x.cz"))?;
+/// users.update(&cy.id, User::patch().age(20))?;
+/// assert_eq!(users.by_email("cy@x.cz").and_then(|user| user.age), Some(20));
+/// users.delete(&cy.id)?;
+/// assert_eq!(users.count(), 2);
+/// # Ok(()) }
+/// ```
 pub struct BucketHandle<B: Bucket> {
     engine: Arc<Engine>,
     bus: Arc<Bus>,
@@ -88,6 +98,15 @@ impl<B: Bucket> BucketHandle<B> {
     /// The bucket's changes after a commit, as long as the log has them, and from there on: to go on where an earlier stream
     /// [was](Changes::version).
     ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let seen = store.snapshot().version();
+    /// users.delete(&2)?;
+    /// let mut changes = users.changes_since(seen)?;
+    /// assert!(matches!(changes.next().await, Some(Ok(Change::Deleted { reason: Reason::Deleted, .. }))));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::CommitsGone`] if the log does not have them any more, or the version is yet to come: read the bucket anew.
     /// [`Error::Degraded`], [`Error::Stopped`].
@@ -127,6 +146,18 @@ impl<B: Bucket> BucketHandle<B> {
     }
 
     /// Inserts a record: a complete draft, or a whole value. O(log n) for each index.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let cy = users.insert(User::draft().name("Cy").email("cy@x.cz"))?;
+    /// assert_eq!((cy.id, cy.version()), (3, 1));
+    /// // A whole value is taken too; what is there already is refused.
+    /// let again = users.insert(cy.value().clone());
+    /// assert!(matches!(again, Err(Error::DuplicateKey { bucket: "users", .. })));
+    /// let taken = users.insert(User::draft().name("Dan").email("cy@x.cz"));
+    /// assert!(matches!(taken, Err(Error::UniqueConstraint { field: "email", .. })));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Validation`] with all issues, [`Error::DuplicateKey`], [`Error::UniqueConstraint`],
@@ -195,6 +226,17 @@ impl<B: Bucket> BucketHandle<B> {
 
     /// Inserts records, all or none, in one commit.
     ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let draft = |name: &str| User::draft().name(name).email(format!("{name}@x.cz"));
+    /// assert_eq!(users.insert_many([draft("cy"), draft("dan")])?.len(), 2);
+    /// // All or none, and the error tells which.
+    /// let error = users.insert_many([draft("eve"), draft("cy")]);
+    /// assert!(matches!(error, Err(Error::Batch { row: 1, .. })));
+    /// assert_eq!(users.count(), 4);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](Self::insert), in an [`Error::Batch`] that tells the row.
     pub fn insert_many<I: Insertable<B>>(
@@ -221,6 +263,14 @@ impl<B: Bucket> BucketHandle<B> {
     /// Inserts a record, or puts it in the place of the one with its key: as a whole, with defaults, generated fields and time to
     /// live anew.
     ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// users.upsert(User::draft().id(1).name("Anna").email("ann@x.cz"))?;
+    /// let anna = users.require(&1)?;
+    /// assert_eq!((anna.name.as_str(), anna.age, anna.version()), ("Anna", None, 2));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](Self::insert), but for the duplicate key.
     pub fn upsert(&self, value: impl Insertable<B>) -> Result<Record<B>, Error> {
@@ -236,6 +286,14 @@ impl<B: Bucket> BucketHandle<B> {
 
     /// Changes some fields of a record. A patch that sets no field makes no commit. O(log n) for each index whose
     /// fields change.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let ann = users.update(&1, User::patch().age(31))?;
+    /// assert_eq!((ann.age, ann.name.as_str(), ann.version()), (Some(31), "Ann", 2));
+    /// assert_eq!(users.update(&1, User::patch().clear_age())?.age, None);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Validation`] with all issues, [`Error::UniqueConstraint`];
@@ -260,6 +318,13 @@ impl<B: Bucket> BucketHandle<B> {
 
     /// Changes a record in a closure, and validates it again. The closure gets a copy, and may run again when another
     /// writer was faster; what it writes to the store is a commit of its own.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let ann = users.modify(&1, |user| user.tags.push("new".into()))?;
+    /// assert_eq!(ann.tags, ["vip", "new"]);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`update`](Self::update), and [`Error::KeyChanged`] if the closure gives the record another key.
@@ -346,6 +411,13 @@ impl<B: Bucket> BucketHandle<B> {
 
     /// Removes a record, and returns it; `None` if there is none. O(log n) for each index.
     ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert!(users.delete(&1)?.is_some_and(|gone| gone.name == "Ann"));
+    /// assert_eq!(users.delete(&1)?, None);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::BucketNotDefined`], [`Error::Stopped`], [`Error::Panicked`].
     pub fn delete<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Result<Option<Record<B>>, Error> {
@@ -383,6 +455,13 @@ impl<B: Bucket> BucketHandle<B> {
     }
 
     /// Removes every record that passes a filter, in one commit, and returns them.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let gone = users.delete_where(User::AGE.is_none())?;
+    /// assert_eq!(gone[0].name, "Ben");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`delete`](Self::delete).

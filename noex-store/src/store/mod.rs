@@ -104,6 +104,17 @@ impl Store {
     /// Adds a bucket, and gives its handle. One commit. It is empty, unless it is [kept](StoreBuilder::persistence) from an earlier
     /// run.
     ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # #[bucket(name = "notes")]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// let notes = store.define_bucket::<Note>()?;
+    /// notes.insert(Note { id: 1 })?;
+    /// assert!(matches!(store.define_bucket::<Note>(), Err(Error::BucketAlreadyExists { bucket: "notes" })));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::BucketAlreadyExists`] if a bucket of this name is defined, [`Error::Stopped`] after [`stop`](Self::stop);
     /// [`Error::IncompatibleRecords`] if what is kept does not fit it, and what the adapter says, if it is of another schema and
@@ -119,6 +130,15 @@ impl Store {
     /// Takes a bucket away with all of its records. One commit. Snapshots keep what they saw; handles read as empty, and fail on
     /// writes with [`Error::BucketNotDefined`], until the bucket is defined again.
     ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// store.drop_bucket::<User>()?;
+    /// assert_eq!(users.count(), 0);
+    /// let refused = users.insert(User::draft().name("Cy").email("cy@x.cz"));
+    /// assert!(matches!(refused, Err(Error::BucketNotDefined { bucket: "users" })));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::BucketNotDefined`] if there is none, [`Error::SchemaMismatch`] if it holds another type,
     /// [`Error::Stopped`] after [`stop`](Self::stop).
@@ -127,6 +147,13 @@ impl Store {
     }
 
     /// The handle of a bucket. O(buckets), no allocation; keep it, handles are cheap to clone and never get stale.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let users: BucketHandle<User> = store.bucket()?;
+    /// assert_eq!(users.count(), 2);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::BucketNotDefined`] if there is none of this name, [`Error::SchemaMismatch`] if it holds another type.
@@ -168,6 +195,15 @@ impl Store {
 
     /// All buckets at the latest commit, for ever: one atomic load and a reference count, whatever the store holds.
     /// A snapshot keeps the memory of what it alone still sees.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let before = store.snapshot();
+    /// users.clear()?;
+    /// assert_eq!(before.bucket::<User>()?.count(), 2);
+    /// assert_eq!(users.count(), 0);
+    /// # Ok(()) }
+    /// ```
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::new(self.engine.load_full())
     }
@@ -337,6 +373,14 @@ impl Store {
 
     /// The query of a name.
     ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// store.define_query("count", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<User>()?.count()))?;
+    /// let count: Query<(), usize> = store.query("count")?;
+    /// assert_eq!(*count.run(&())?, 2);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::QueryNotDefined`], [`Error::QueryMismatch`] if its types are others.
     pub fn query<P: Params, T: PartialEq + Send + Sync + 'static>(
@@ -460,6 +504,15 @@ impl Store {
 
     /// The events after a commit, as long as the log has them, and from there on. O(commits since).
     ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let seen = store.snapshot().version();
+    /// users.delete(&1)?;
+    /// let mut events = store.events_since("bucket.users.*", seen)?;
+    /// assert!(events.next().await.is_some_and(|event| event.is_ok_and(|event| event.key() == "1")));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As [`on`](Self::on), and [`Error::CommitsGone`].
     pub fn events_since(&self, pattern: &str, version: Version) -> Result<EventStream, Error> {
@@ -468,6 +521,16 @@ impl Store {
 
     /// Waits until all that follows from the commits made before this call is done: what is due has expired (unless that is done
     /// by hand), every subscription has been told, every event handler has been called, and every bridge's receiver.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let count = store.define_query("count", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<User>()?.count()))?;
+    /// let mut live = count.subscribe(())?;
+    /// users.delete(&1)?;
+    /// store.settle().await;
+    /// assert!(live.try_next().is_some_and(|update| update.is_ok_and(|update| *update.value == 1)));
+    /// # Ok(()) }
+    /// ```
     pub async fn settle(&self) {
         self.services.settle(&self.engine).await;
     }
@@ -496,6 +559,14 @@ impl Store {
     /// Stops the store: every later write and subscription fails with [`Error::Stopped`]; reads go on. Subscriptions and streams end
     /// with what the last commit brought, handlers are called with it, and the threads of the store end. Calling it again does
     /// nothing. Dropping the last `Store` does all of this too, and waits for nothing; handles that are left can still read.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// store.stop().await?;
+    /// assert!(matches!(users.delete(&1), Err(Error::Stopped)));
+    /// assert_eq!(users.count(), 2, "it can be read");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::StopTimedOut`] if handlers or services were not done within the [time](StoreBuilder::stop_timeout): the store is

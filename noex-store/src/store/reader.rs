@@ -27,6 +27,18 @@ use crate::schema::{Evict, Schema};
 ///
 /// Reads take no lock and never wait. A bucket that was dropped reads as empty. Records come in the order of insertion
 /// unless an order is asked for; an update keeps a record's place.
+///
+/// ```
+#[doc = include_str!("../../doc/users.txt")]
+/// fn adults(users: &Reader<User>) -> usize {
+///     users.filter(User::AGE.ge(18)).count()
+/// }
+/// // The same of the latest commit, of a snapshot, and in a transaction.
+/// assert_eq!(adults(&users), 1);
+/// assert_eq!(adults(&*store.snapshot().bucket::<User>()?), 1);
+/// store.transaction(|tx| Ok::<_, Error>(assert_eq!(adults(&*tx.bucket::<User>()?), 1)))?;
+/// # Ok(()) }
+/// ```
 pub struct Reader<B: Bucket> {
     source: Source<B>,
     slot: Slot,
@@ -175,12 +187,27 @@ impl<B: Bucket> Reader<B> {
     }
 
     /// The record with this primary key. Expected O(log n) with thirty-two children a node; no allocation.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert!(users.get(&1).is_some_and(|user| user.name == "Ann"));
+    /// assert!(users.get(&7).is_none());
+    /// # Ok(()) }
+    /// ```
     #[inline]
     pub fn get<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Option<Record<B>> {
         self.look_up(key, Seen::Whole)
     }
 
     /// The record with this primary key, which must be there. As [`get`](Self::get).
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.require(&1)?.name, "Ann");
+    /// let error = users.require(&7).unwrap_err();
+    /// assert_eq!(error.to_string(), "bucket `users` has no record with the key 7");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::NotFound`] if it is not.
@@ -264,6 +291,13 @@ impl<B: Bucket> Reader<B> {
     }
 
     /// Asks for the records that pass a filter.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let adults = users.filter(User::AGE.ge(18).and(User::TAGS.contains("vip")));
+    /// assert_eq!(adults.collect()[0].name, "Ann");
+    /// # Ok(()) }
+    /// ```
     pub fn filter(&self, filter: Filter<B>) -> Select<'_, B> {
         self.select(filter)
     }
@@ -274,11 +308,28 @@ impl<B: Bucket> Reader<B> {
     }
 
     /// The first record that passes a filter.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert!(users.find_one(User::NAME.starts_with("B")).is_some_and(|user| user.id == 2));
+    /// # Ok(()) }
+    /// ```
     pub fn find_one(&self, filter: Filter<B>) -> Option<Record<B>> {
         self.select(filter).first()
     }
 
     /// A page of all records, in the order of insertion: see [`Select::paginate`].
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let page = users.paginate(Page::first(1));
+    /// assert!(page.has_more && page.records[0].name == "Ann");
+    /// let cursor = page.next_cursor.expect("there is more").to_string();
+    /// // The text comes back from a client: it may be anything, so this can fail.
+    /// let next = users.paginate(Page::first(1).after(cursor.parse()?))?;
+    /// assert_eq!(next.records[0].name, "Ben");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As there.
@@ -287,6 +338,12 @@ impl<B: Bucket> Reader<B> {
     }
 
     /// The sum of a field over all records: see [`Select::sum`].
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.sum(User::AGE), 30);
+    /// # Ok(()) }
+    /// ```
     pub fn sum<T: Summable, P>(&self, field: Field<B, T, P>) -> T::Sum {
         self.select(Filter::all()).sum(field)
     }
@@ -297,6 +354,13 @@ impl<B: Bucket> Reader<B> {
     }
 
     /// The least value of a field: see [`Select::min`].
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.min(User::AGE), Some(30));
+    /// assert_eq!(users.min(User::NAME), Some("Ann".to_owned()));
+    /// # Ok(()) }
+    /// ```
     pub fn min<T: OrderedValue + Clone, P>(&self, field: Field<B, T, P>) -> Option<T> {
         self.select(Filter::all()).min(field)
     }
@@ -307,6 +371,13 @@ impl<B: Bucket> Reader<B> {
     }
 
     /// All records by groups: see [`Select::group_by`].
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let by_age = users.group_by(User::AGE).count();
+    /// assert_eq!((by_age[&Some(30)], by_age[&None]), (1, 1));
+    /// # Ok(()) }
+    /// ```
     pub fn group_by<G: GroupBy<B>>(&self, by: G) -> Groups<'_, B, G> {
         self.select(Filter::all()).group_by(by)
     }

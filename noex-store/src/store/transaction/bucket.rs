@@ -23,6 +23,18 @@ use crate::store::write::{build, changed, in_batch, not_found, patched};
 /// Each write is validated, and is all or nothing; a failed one leaves the transaction as it was, to go on or to be given
 /// up. Keys and unique values are checked against what the transaction sees; that nobody else takes them before the commit is
 /// checked there.
+///
+/// ```
+#[doc = include_str!("../../../doc/users.txt")]
+/// store.transaction(|tx| {
+///     let users = tx.bucket::<User>()?;
+///     users.insert(User::draft().name("Cy").email("cy@x.cz"))?;
+///     assert!(users.by_email("cy@x.cz").is_some());
+///     users.delete(&1).map(drop)
+/// })?;
+/// assert_eq!(users.count(), 2);
+/// # Ok(()) }
+/// ```
 pub struct TransactionBucket<'tx, B: Bucket> {
     transaction: &'tx Transaction,
     part: Arc<Part<B>>,
@@ -180,6 +192,13 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     /// Gives the record, which counts as read. A patch with increments ([`Patch::add`]) gives `()` instead: it is applied to
     /// whatever the record is when the transaction commits, and so does not conflict with other writes to the record, only with
     /// its deletion. Asking for the record afterwards is a read like any other.
+    ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// store.transaction(|tx| tx.bucket::<User>()?.update(&1, User::patch().age(31)))?;
+    /// assert_eq!(users.require(&1)?.age, Some(31));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Validation`] with all issues, [`Error::UniqueConstraint`], [`Error::Panicked`].

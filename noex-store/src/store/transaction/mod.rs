@@ -22,6 +22,19 @@ use crate::persist::Durability;
 /// writer was faster. [`Store::begin`](crate::Store::begin) gives one to be committed by hand. Dropping it without
 /// [`commit`](Self::commit) leaves nothing behind. It is `Send + Sync`, and may be held over an `await`.
 ///
+/// ```
+#[doc = include_str!("../../../doc/users.txt")]
+/// let ann = store.transaction(|tx| {
+///     let users = tx.bucket::<User>()?;
+///     let ann = users.require(&1)?;
+///     users.update(&2, User::patch().age(ann.age.unwrap_or(18)))?;
+///     assert_eq!(users.require(&2)?.age, Some(30), "it sees its own writes");
+///     Ok::<_, Error>(ann)
+/// })?;
+/// assert_eq!(users.require(&2)?.age, ann.age);
+/// # Ok(()) }
+/// ```
+///
 /// # What it promises
 ///
 /// | | [`Serializable`](Isolation::Serializable) (default) | [`Snapshot`](Isolation::Snapshot) |
@@ -53,6 +66,16 @@ pub struct Transaction {
 }
 
 /// What became of a transaction.
+///
+/// ```
+#[doc = include_str!("../../../doc/users.txt")]
+/// let tx = store.begin();
+/// tx.bucket::<User>()?.delete(&1)?;
+/// let info = tx.commit()?;
+/// assert_eq!(info.version, store.snapshot().version());
+/// assert!(info.commit.is_some_and(|commit| commit.len() == 1));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CommitInfo {
@@ -137,6 +160,18 @@ impl Transaction {
 
     /// Makes all writes one commit, which all readers see at once. One that wrote nothing always succeeds.
     /// O(reads + changes of others since it began), and O(log n) for each index and record written.
+    ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// let (first, second) = (store.begin(), store.begin());
+    /// for tx in [&first, &second] {
+    ///     tx.bucket::<User>()?.modify(&1, |user| user.age = user.age.map(|age| age + 1))?;
+    /// }
+    /// first.commit()?;
+    /// // It has read what the first one has changed.
+    /// assert!(matches!(second.commit(), Err(Error::TransactionConflict { bucket: "users", .. })));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::TransactionConflict`] if another writer changed what this one read or wrote: begin again.

@@ -6,6 +6,13 @@ use crate::engine::{KeepWhen, Tracking};
 use crate::persist::Durability;
 
 /// What a transaction is kept apart from. See [`Transaction`](crate::Transaction) for what each promises.
+///
+/// ```
+#[doc = include_str!("../../../doc/users.txt")]
+/// let loose = TxOptions::new().isolation(Isolation::Snapshot);
+/// store.transaction_with(loose, |tx| tx.bucket::<User>()?.update(&1, User::patch().age(31)))?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Isolation {
@@ -72,7 +79,7 @@ impl TxOptions {
     /// let count = store.transaction_with(TxOptions::new().read_only(), |tx| Ok::<_, Error>(tx.bucket::<Note>()?.count()))?;
     /// assert_eq!(count, 0);
     /// let refused = store.transaction_with(TxOptions::new().read_only(), |tx| tx.bucket::<Note>()?.insert(Note { id: 1 }));
-    /// assert!(matches!(refused, Err(Error::ReadOnly { bucket: "Note" })));
+    /// assert!(matches!(refused, Err(Error::ReadOnly { bucket: "note" })));
     /// # Ok(())
     /// # }
     /// ```
