@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use futures_util::FutureExt;
 use noex_store::Inspector;
 use noex_store::prelude::*;
 use serde_json::{Value, json};
@@ -255,4 +256,16 @@ async fn it_does_not_keep_the_store_and_ends_when_it_is_dropped() -> Result<(), 
         tokio::task::yield_now().await;
     }
     Ok(())
+}
+
+#[test]
+fn without_a_runtime_that_can_listen_it_is_an_error() {
+    let without_io = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let store = without_io.block_on(store()).expect("starts");
+    let nowhere = store.inspector().serve().now_or_never().expect("it does not wait");
+    let no_io = without_io.block_on(store.inspector().serve());
+    for (refused, why) in [(nowhere, "no reactor"), (no_io, "IO is disabled")] {
+        let message = refused.expect_err("refused").to_string();
+        assert!(message.contains(why), "{message}");
+    }
 }

@@ -283,8 +283,8 @@ fn one_leaf<V>(leaf: &Arc<Leaf<V>>) -> Arc<[Node<V>]> {
     Arc::new([Node::Leaf { bits: 0, leaf: Arc::clone(leaf) }])
 }
 
-/// The children, to be changed: of a copy if others have the node too.
-fn own<V>(node: &mut Arc<[Node<V>]>) -> &mut [Node<V>] {
+/// The children of the node, or of a copy if others have the node too.
+fn children_mut<V>(node: &mut Arc<[Node<V>]>) -> &mut [Node<V>] {
     if Arc::strong_count(node) > 1 {
         fetch(node.iter().map(Node::count_of));
     }
@@ -304,7 +304,7 @@ fn insert<V: Counted, const BITS: u32>(node: &mut Arc<[Node<V>]>, entry: (u64, V
     let (hash, mut value) = entry;
     loop {
         let at = place(hash, shift, node.len());
-        let (bits, leaf) = match &mut own(node)[at] {
+        let (bits, leaf) = match &mut children_mut(node)[at] {
             Node::Inner(below) => return insert::<V, BITS>(below, (hash, value), shift + BITS),
             Node::Leaf { bits, leaf } => (*bits, Arc::clone(leaf)),
         };
@@ -318,12 +318,12 @@ fn insert<V: Counted, const BITS: u32>(node: &mut Arc<[Node<V>]>, entry: (u64, V
             let longer = Leaf::new(Some(leaf));
             // An empty leaf has room.
             let _ = longer.add(hash, value);
-            return put(own(node), at, bits, &Arc::new(longer));
+            return put(children_mut(node), at, bits, &Arc::new(longer));
         }
         if bits == BITS {
             let mut below = one_leaf(&leaf);
             insert::<V, BITS>(&mut below, (hash, value), shift + BITS);
-            own(node)[at] = Node::Inner(below);
+            children_mut(node)[at] = Node::Inner(below);
             return;
         }
         if 1 << bits == node.len() {
@@ -335,8 +335,8 @@ fn insert<V: Counted, const BITS: u32>(node: &mut Arc<[Node<V>]>, entry: (u64, V
             Leaf::of(entries.map(|(hash, value)| (hash, value.clone())))
         };
         let first = at & ((1 << bits) - 1);
-        put(own(node), first, bits + 1, &half(0));
-        put(own(node), first | 1 << bits, bits + 1, &half(1));
+        put(children_mut(node), first, bits + 1, &half(0));
+        put(children_mut(node), first | 1 << bits, bits + 1, &half(1));
     }
 }
 
@@ -349,7 +349,7 @@ fn set<V: Counted, const BITS: u32>(
     leaf: Arc<Leaf<V>>,
 ) -> Option<Arc<Leaf<V>>> {
     let at = place(hash, shift, node.len());
-    let children = own(node);
+    let children = children_mut(node);
     let (before, mut leaf) = match &mut children[at] {
         Node::Inner(below) => (BITS, set::<V, BITS>(below, hash, shift + BITS, leaf)?),
         Node::Leaf { bits, .. } => (*bits, leaf),

@@ -1,8 +1,11 @@
 //! What answers are kept, and what they depend on.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::core::{Live, LiveHandle};
+use super::memo::AnyMemo;
 use crate::engine::{BucketReads, Describe, Version};
 
 /// An answer that is kept, for people: by [`Store::answers`](crate::Store::answers).
@@ -37,10 +40,10 @@ impl LiveHandle {
 impl Live {
     fn answers(&self, max: usize) -> Vec<AnswerState> {
         // Beside the lock of the index: the texts are made by the user's code.
-        let described = |(memo, reads): (std::sync::Arc<dyn super::memo::AnyMemo>, Vec<Describe>)| {
+        let describe = |(memo, reads): (Arc<dyn AnyMemo>, Vec<Describe>)| {
             let reads = reads.into_iter().map(|describe| describe()).collect();
             AnswerState { reads, ..memo.state() }
         };
-        self.memos(max).into_iter().map(described).collect()
+        self.memos(max).into_iter().map(describe).collect()
     }
 }

@@ -75,14 +75,18 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
         self.transaction.now()
     }
 
+    /// Runs a write, if the transaction may write.
+    fn write<T>(&self, write: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        self.part.may_write()?;
+        catch(B::NAME, write)
+    }
+
     /// Runs writes that are made together or not at all.
     fn together<T>(&self, writes: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-        self.transaction.savepoint(|_| catch(B::NAME, writes))
+        self.transaction.savepoint(|_| self.write(writes))
     }
 
     fn with_fill<T>(&self, build: impl FnOnce(&mut Fill<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        // Before a number is drawn.
-        self.part.may_write()?;
         let shared = self.part.shared()?;
         build(&mut Fill::new(B::schema(), &shared.counters, self.now()))
     }
@@ -113,7 +117,7 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
         value: impl Insertable<B>,
         ttl: impl Into<Ttl>,
     ) -> Result<Record<B>, Error> {
-        catch(B::NAME, || {
+        self.write(|| {
             let ttl = ttl.into().check(B::NAME)?;
             let value = self.with_fill(|fill| build(value, fill))?;
             self.part.insert(value, ttl, self.now())
@@ -137,7 +141,7 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
         key: &Q,
         ttl: impl Into<Ttl>,
     ) -> Result<Record<B>, Error> {
-        catch(B::NAME, || {
+        self.write(|| {
             let ttl = Some(ttl.into().check(B::NAME)?);
             let old = self.require_for_write(key, Seen::Whole)?;
             self.part.replace(&old, old.value().clone(), Replace { step: None, ttl }, self.now())
@@ -173,7 +177,7 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     /// # Errors
     /// As [`insert`](Self::insert), but for the duplicate key.
     pub fn upsert(&self, value: impl Insertable<B>) -> Result<Record<B>, Error> {
-        catch(B::NAME, || {
+        self.write(|| {
             let value = self.with_fill(|fill| build(value, fill))?;
             // A number that was drawn is nobody's key: to find somebody there would be an accident.
             let old = if value.drew_key() { None } else { self.part.get(value.value.key(), Seen::Whole) };
@@ -207,7 +211,7 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
         Q: UniqueKey<B::Key> + ?Sized,
         P: Patch<B> + Send + Sync + 'static,
     {
-        catch(B::NAME, || {
+        self.write(|| {
             let seen = if P::Outcome::BLIND { Seen::Presence } else { Seen::Whole };
             let old = self.require_for_write(key, seen)?;
             if patch.is_empty() {
@@ -231,7 +235,7 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
         key: &Q,
         change: impl FnOnce(&mut B),
     ) -> Result<Record<B>, Error> {
-        catch(B::NAME, || {
+        self.write(|| {
             let old = self.require_for_write(key, Seen::Whole)?;
             let mut change = Some(change);
             let new = changed(&old, &mut |value| {
@@ -287,7 +291,7 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     /// # Errors
     /// [`Error::Panicked`].
     pub fn delete<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Result<Option<Record<B>>, Error> {
-        catch(B::NAME, || {
+        self.write(|| {
             let found = self.part.get(key, Seen::Whole);
             found.iter().try_for_each(|record| self.part.remove(record, Reason::Deleted))?;
             Ok(found)
