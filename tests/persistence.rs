@@ -3,16 +3,14 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::keeping::{Flaky, Folder, wait};
 use common::within_seconds;
 use noex_store::prelude::*;
-use noex_store::{
-    AdapterFuture, LoadSink, SnapshotSource, StorageAdapter, StoredCommit, TestClock, Ttl, Version,
-};
+use noex_store::{TestClock, Ttl};
 
 #[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[bucket(name = "users")]
@@ -760,62 +758,4 @@ fn records_that_do_not_fit_are_told_and_left() -> Result<(), Error> {
     assert_eq!(fewer.bucket::<other::Fewer>()?.count(), 18);
     wait(fewer.stop())?;
     Ok(())
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn an_async_transaction_does_not_hold_up_its_runtime_while_it_waits_for_the_disk() -> Result<(), Error>
-{
-    /// Takes its time.
-    struct Slow(MemoryAdapter);
-
-    impl StorageAdapter for Slow {
-        fn name(&self) -> &'static str {
-            "slow"
-        }
-
-        fn load<'a>(&'a self, sink: &'a mut dyn LoadSink) -> AdapterFuture<'a, ()> {
-            self.0.load(sink)
-        }
-
-        fn append<'a>(&'a self, commits: &'a [StoredCommit]) -> AdapterFuture<'a, ()> {
-            std::thread::sleep(Duration::from_millis(50));
-            self.0.append(commits)
-        }
-
-        fn write_snapshot<'a>(&'a self, source: &'a mut dyn SnapshotSource) -> AdapterFuture<'a, ()> {
-            self.0.write_snapshot(source)
-        }
-
-        fn truncate(&self, version: Version) -> AdapterFuture<'_, ()> {
-            self.0.truncate(version)
-        }
-
-        fn wants_snapshot(&self) -> bool {
-            self.0.wants_snapshot()
-        }
-
-        fn close(&self) -> AdapterFuture<'_, ()> {
-            self.0.close()
-        }
-    }
-
-    let persistence = Persistence::new(Slow(MemoryAdapter::new())).durability(Durability::Immediate);
-    let store = builder().persistence(persistence).start().await?;
-    let own = store.clone();
-    let done = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&done);
-    let task = tokio::spawn(async move {
-        let inserted = own.transaction_async(async |tx| tx.bucket::<User>()?.insert(user(1))).await;
-        set.store(true, Ordering::SeqCst);
-        inserted
-    });
-    let mut turns = 0;
-    while !done.load(Ordering::SeqCst) {
-        turns += 1;
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    assert!(turns > 5, "other tasks had {turns} turns meanwhile");
-    assert!(task.await.is_ok_and(|inserted: Result<_, Error>| inserted.is_ok()));
-    assert_eq!(store.durable_version(), store.snapshot().version());
-    store.stop().await
 }

@@ -42,11 +42,15 @@ fn open_files(folder: &std::path::Path) -> usize {
 #[test]
 fn no_thread_and_no_file_is_left() {
     within_seconds(60, || {
-        for stop in [true, false] {
+        let (debounced, immediate) = (Durability::default(), Durability::Immediate);
+        for (stop, durability) in
+            [(true, debounced), (false, debounced), (true, immediate), (false, immediate)]
+        {
             let folder = std::env::temp_dir().join(format!("noex-store-threads-{}", std::process::id()));
             let _ = std::fs::remove_dir_all(&folder);
             let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-            let persistence = Persistence::new(FileAdapter::open(&folder).expect("free"));
+            let persistence =
+                Persistence::new(FileAdapter::open(&folder).expect("free")).durability(durability);
             let builder = Store::builder().bucket::<User>().persistence(persistence);
             let store = runtime.block_on(builder.start()).expect("starts");
             let users = store.bucket::<User>().expect("defined");
@@ -57,7 +61,11 @@ fn no_thread_and_no_file_is_left() {
             let guard = store.on("**", |_: &Event| ()).expect("good");
             let bridge = bridge_to_rules(&store, Nothing, BridgeOptions::new()).expect("good");
             users.insert_with_ttl(User { id: 1 }, Duration::from_secs(60)).expect("good");
+            let insert = async |tx: &Transaction| tx.bucket::<User>()?.insert(User { id: 2 });
+            runtime.block_on(store.transaction_async(insert)).map(|_: Record<User>| ()).expect("new");
             runtime.block_on(store.settle());
+            let waits = threads().iter().any(|name| name.starts_with("noex-store comm"));
+            assert_eq!(waits, durability == immediate, "a thread waits for the disk in the place of tasks");
             let all = "the live worker, the events, the sweeper, the bridge, the keeper, its snapshots";
             assert!(threads().len() >= 6, "{all}: {:?}", threads());
             assert_eq!(open_files(&folder), 2, "the lock, the log");
@@ -78,7 +86,7 @@ fn no_thread_and_no_file_is_left() {
             let persistence = Persistence::new(FileAdapter::open(&folder).expect("free"));
             let again = runtime.block_on(Store::builder().bucket::<User>().persistence(persistence).start());
             let again = again.expect("starts");
-            assert_eq!(again.bucket::<User>().expect("defined").count(), 1);
+            assert_eq!(again.bucket::<User>().expect("defined").count(), 2);
             runtime.block_on(again.stop()).expect("in time");
             let _ = std::fs::remove_dir_all(&folder);
         }

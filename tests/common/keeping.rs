@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use noex_store::prelude::*;
 use noex_store::{
@@ -143,6 +144,52 @@ impl StorageAdapter for Flaky {
             *self.parts.lock().unwrap() = noting.parts;
             Ok(())
         })
+    }
+
+    fn truncate(&self, version: Version) -> AdapterFuture<'_, ()> {
+        self.inner.truncate(version)
+    }
+
+    fn wants_snapshot(&self) -> bool {
+        self.inner.wants_snapshot()
+    }
+
+    fn close(&self) -> AdapterFuture<'_, ()> {
+        self.inner.close()
+    }
+}
+
+/// Keeps commits in memory, and takes its time over each append.
+#[derive(Clone)]
+pub struct Slow {
+    inner: MemoryAdapter,
+    pause: Duration,
+    pub appends: Arc<AtomicUsize>,
+}
+
+impl Slow {
+    pub fn new(pause: Duration) -> Self {
+        Self { inner: MemoryAdapter::new(), pause, appends: Arc::default() }
+    }
+}
+
+impl StorageAdapter for Slow {
+    fn name(&self) -> &'static str {
+        "slow"
+    }
+
+    fn load<'a>(&'a self, sink: &'a mut dyn LoadSink) -> AdapterFuture<'a, ()> {
+        self.inner.load(sink)
+    }
+
+    fn append<'a>(&'a self, commits: &'a [StoredCommit]) -> AdapterFuture<'a, ()> {
+        self.appends.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(self.pause);
+        self.inner.append(commits)
+    }
+
+    fn write_snapshot<'a>(&'a self, source: &'a mut dyn SnapshotSource) -> AdapterFuture<'a, ()> {
+        self.inner.write_snapshot(source)
     }
 
     fn truncate(&self, version: Version) -> AdapterFuture<'_, ()> {

@@ -1,16 +1,17 @@
 //! Keeping commits: what the engine asks of whoever does it.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Commit, Engine, Root, Version};
+use super::{Commit, Engine, Root, StoredCommit, Version};
 use crate::error::Error;
 
 /// Keeps commits on a disk.
 pub(crate) trait Keep: Send + Sync {
+    /// A commit as it is kept, with the root that it makes. Called in the turn.
+    fn encode(&self, commit: &Commit, root: &Root) -> Result<StoredCommit, Error>;
     /// Keeps commits that nobody has seen yet, and what was published before them and is not kept. Called in the turn.
-    fn keep(&self, commits: &[Arc<Commit>], root: &Root) -> Result<(), Error>;
+    fn keep(&self, commits: &[StoredCommit]) -> Result<(), Error>;
     /// Keeps all that is published. Not to be called in the turn.
     fn catch_up(&self) -> Result<(), Error>;
     /// A commit is to be kept within this time.
@@ -59,9 +60,20 @@ impl Engine {
         self.keep.get().is_some()
     }
 
-    pub(super) fn keep(&self, commits: &[Arc<Commit>], root: &Root) -> Result<(), Error> {
+    /// A commit as it is kept, if anybody keeps it.
+    pub(super) fn encode(
+        &self,
+        bucket: &'static str,
+        commit: &Commit,
+        root: &Root,
+    ) -> Result<Option<StoredCommit>, Error> {
+        let encode = |keep: &dyn Keep| super::catch(bucket, || keep.encode(commit, root));
+        self.keep.get().map(|keep| encode(keep.as_ref())).transpose()
+    }
+
+    pub(super) fn keep(&self, commits: &[StoredCommit]) -> Result<(), Error> {
         // An adapter's code may be the user's.
-        self.keep.get().map_or(Ok(()), |keep| super::catch("", || keep.keep(commits, root)))
+        self.keep.get().map_or(Ok(()), |keep| super::catch("", || keep.keep(commits)))
     }
 
     /// Keeps what is published, so that a commit that is to be kept first has little before it. Blocks.

@@ -3,6 +3,7 @@
 
 mod alive;
 mod commit;
+mod committer;
 mod counted;
 mod counts;
 mod fill;

@@ -15,10 +15,8 @@ pub(super) struct Patience<'e> {
     last: Option<Instant>,
 }
 
-/// How long nobody must have come: while fewer are there than the last time, and when there are as many. Parts of what a sync takes on a
-/// fast disk.
-const LONG: Duration = Duration::from_micros(80);
-const SHORT: Duration = Duration::from_micros(5);
+/// How long nobody must have come while fewer are there than the last time: a part of what a sync takes on a fast disk.
+const PAUSE: Duration = Duration::from_micros(80);
 
 impl<'e> Patience<'e> {
     pub(super) fn new(engine: &'e Engine) -> Self {
@@ -33,12 +31,11 @@ impl<'e> Patience<'e> {
     /// Whether to go on with so many.
     pub(super) fn is_over(&mut self, others: usize) -> bool {
         let expected = self.company.map_or(0, |company| company.load(Ordering::Relaxed));
-        if expected == 0 {
+        if others as u64 >= expected {
             return true;
         }
         let now = Instant::now();
-        let pause = if (others as u64) < expected { LONG } else { SHORT };
-        now.duration_since(*self.last.get_or_insert(now)) > pause
+        now.duration_since(*self.last.get_or_insert(now)) > PAUSE
     }
 
     /// Notes how many there were.

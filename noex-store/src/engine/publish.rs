@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::alive::Alive;
 use super::commit::{Commit, Definition};
+use super::committer::Committer;
 use super::counts::Counts;
 use super::gate::{Gate, Lease};
 use super::root::Entry;
@@ -27,6 +28,8 @@ pub(crate) struct Engine {
     /// What waits to be written by whoever holds the turn.
     pub(super) queue: Queue,
     gate: Gate,
+    /// Leads the writes of tasks.
+    pub(super) committer: Committer,
     stopped: AtomicBool,
     log: CommitLog,
     hash: HashState,
@@ -61,6 +64,7 @@ impl Engine {
             turn: Mutex::default(),
             queue: Queue::default(),
             gate: Gate::default(),
+            committer: Committer::default(),
             stopped: AtomicBool::new(false),
             log: CommitLog::new(log_capacity),
             hash: HashState::new(hashing),
@@ -198,7 +202,7 @@ impl Engine {
     }
 
     /// Waits for the turn, and for whoever has reserved it.
-    fn take_turn(&self) -> MutexGuard<'_, Retired> {
+    pub(super) fn take_turn(&self) -> MutexGuard<'_, Retired> {
         loop {
             self.gate.pass(None);
             let turn = self.turn.lock();
@@ -210,11 +214,11 @@ impl Engine {
     }
 
     /// As [`Engine::write`], for a write that owns all that it needs: if another thread has the turn, it makes this write
-    /// along with its own, and both are published at once. Also gives the commit.
+    /// along with its own, and both are published at once. `leased`: whoever asks has reserved the turn. Also gives the commit.
     pub(crate) fn submit<T, E>(
         &self,
         place: Place,
-        lease: Option<&Lease<'_>>,
+        leased: bool,
         write: impl FnOnce(&mut Write) -> Result<T, E> + Send + 'static,
     ) -> Result<(T, Option<Arc<Commit>>), E>
     where
@@ -223,7 +227,7 @@ impl Engine {
     {
         let _own = Running::enter_turn(self, place.bucket)?;
         let kept = place.kept;
-        if lease.is_some() {
+        if leased {
             // Nobody else stays in the turn.
             return self.lead(self.turn.lock(), kept, |batch| batch.run(&place, write))?;
         }
@@ -238,7 +242,7 @@ impl Engine {
             return self.lead(turn, kept, |batch| batch.run(&place, write))?;
         }
         let request = Arc::new(Request::new(place, write));
-        self.queue.push(Arc::clone(&request) as Arc<dyn RunOnce>);
+        self.queue.push(Arc::clone(&request) as Arc<dyn RunOnce>, false);
         loop {
             self.gate.pass(None);
             // The turn may have been let go before the request was in the queue.
@@ -286,6 +290,7 @@ impl Engine {
     /// Refuses all writes from now on, and waits for nothing.
     pub(crate) fn refuse_writes(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+        self.end_committer();
     }
 
     /// Refuses all writes from now on.
@@ -294,6 +299,7 @@ impl Engine {
         // A write that had begun is done when this returns, unless it is that write's code that stops the store.
         if !Running::in_turn() {
             self.wait_for_turn();
+            self.wait_for_committer();
         }
     }
 

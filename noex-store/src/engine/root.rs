@@ -4,7 +4,7 @@ use std::any::Any;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::table::{Fresh, Table};
+use super::table::{Fresh, FreshList, Table};
 use super::{NEVER, RowId, StoredRecord, Version, Write};
 use crate::bucket::Bucket;
 use crate::error::Error;
@@ -159,5 +159,14 @@ impl Root {
     /// The buckets that are defined.
     pub(crate) fn tables(&self) -> impl Iterator<Item = &Arc<dyn AnyTable>> {
         self.slots.iter().filter_map(|entry| entry.table.as_ref())
+    }
+
+    /// Takes out what writes that came after this and are given up have added in place.
+    pub(super) fn take_back(&self, fresh: impl IntoIterator<Item = (Slot, FreshList)>) {
+        for (slot, fresh) in fresh {
+            if let Some(table) = self.slots.get(slot.0).and_then(|entry| entry.table.as_ref()) {
+                table.take_back(&fresh);
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::part::{AnyPart, Conflict, Fault, Tracking};
 use super::writes::Mark;
-use super::{Commit, Engine, KeepWhen, Lease, Part, Place, Root, Running, Slot};
+use super::{Commit, Engine, KeepWhen, Part, Place, Root, Running, Slot, Write};
 use crate::bucket::Bucket;
 use crate::error::Error;
 use crate::sync::{AtomicU64, Mutex};
@@ -48,6 +48,11 @@ impl Transaction {
 
     pub(crate) fn base(&self) -> &Arc<Root> {
         &self.base
+    }
+
+    /// Whether it may not write.
+    pub(crate) fn is_read_only(&self) -> bool {
+        !self.tracking.writes
     }
 
     /// The time of a write: that of the clock, but never before the base snapshot or an earlier write.
@@ -91,13 +96,51 @@ impl Engine {
     /// transaction whose writes come to nothing has read one snapshot, and always succeeds: `None`.
     ///
     /// What was committed before this call is checked beside other writers, and only the rest in the turn. Each is
-    /// O(reads + changes since).
+    /// O(reads + changes since). `leased`: the turn is reserved for it.
     pub(crate) fn commit(
         &self,
         transaction: &Transaction,
-        lease: Option<&Lease<'_>>,
+        leased: bool,
         kept: KeepWhen,
     ) -> Result<Option<Arc<Commit>>, Refused> {
+        let done = match self.prepare(transaction, kept) {
+            Ok(Some((place, write))) => self.submit(place, leased, write).map(|(_, commit)| commit),
+            Ok(None) => Ok(None),
+            Err(refused) => Err(refused),
+        };
+        self.count_conflict(done)
+    }
+
+    /// As [`Engine::commit`], for a task, where all commits are kept before they are published.
+    pub(crate) async fn commit_async(
+        self: &Arc<Self>,
+        transaction: &Transaction,
+        leased: bool,
+    ) -> Result<Option<Arc<Commit>>, Refused> {
+        let done = match self.prepare(transaction, KeepWhen::AsOthers) {
+            Ok(Some((place, write))) => {
+                self.submit_async(place, leased, write).await.map(|(_, commit)| commit)
+            }
+            Ok(None) => Ok(None),
+            Err(refused) => Err(refused),
+        };
+        self.count_conflict(done)
+    }
+
+    fn count_conflict<T>(&self, done: Result<T, Refused>) -> Result<T, Refused> {
+        if matches!(done, Err(Refused::Conflict(_))) {
+            self.counts().conflicts.add(1);
+        }
+        done
+    }
+
+    /// Checks what was committed since, and gives what is to be done in the turn; `None` if there is nothing to commit.
+    #[expect(clippy::type_complexity, reason = "the type of a closure has no name")]
+    fn prepare(
+        &self,
+        transaction: &Transaction,
+        kept: KeepWhen,
+    ) -> Result<Option<(Place, impl FnOnce(&mut Write) -> Result<(), Refused> + Send + use<>)>, Refused> {
         let parts = {
             let parts = transaction.parts.lock();
             if !parts.iter().any(|part| part.has_changes()) {
@@ -112,25 +155,23 @@ impl Engine {
         if kept == KeepWhen::First && !self.keeps_first() && !Running::in_turn() {
             self.catch_up()?;
         }
-        let check = |parts: &[Arc<dyn AnyPart>], old: &Arc<Root>, new: &Arc<Root>| {
-            if Arc::ptr_eq(old, new) {
-                return Ok(());
-            }
-            parts.iter().try_for_each(|part| part.check(old, new)).map_err(Refused::Conflict)
-        };
         let checked = self.load_full();
         let skips = transaction.tracking.skips(Fault::Turn);
-        let done = super::catch(bucket, || check(&parts, &transaction.base, &checked)).and_then(|()| {
-            self.submit(Place { bucket, slots, kept }, lease, move |work| {
-                if !skips {
-                    check(&parts, &checked, work.base())?;
-                }
-                parts.iter().try_for_each(|part| part.apply(work)?.map_err(Refused::Conflict))
-            })
-        });
-        if matches!(done, Err(Refused::Conflict(_))) {
-            self.counts().conflicts.add(1);
-        }
-        done.map(|(_, commit)| commit)
+        super::catch(bucket, || check(&parts, &transaction.base, &checked))?;
+        let write = move |work: &mut Write| {
+            if !skips {
+                check(&parts, &checked, work.base())?;
+            }
+            parts.iter().try_for_each(|part| part.apply(work)?.map_err(Refused::Conflict))
+        };
+        Ok(Some((Place { bucket, slots, kept }, write)))
     }
+}
+
+/// Whether nothing that was read has changed between two roots.
+fn check(parts: &[Arc<dyn AnyPart>], old: &Arc<Root>, new: &Arc<Root>) -> Result<(), Refused> {
+    if Arc::ptr_eq(old, new) {
+        return Ok(());
+    }
+    parts.iter().try_for_each(|part| part.check(old, new)).map_err(Refused::Conflict)
 }

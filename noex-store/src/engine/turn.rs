@@ -10,12 +10,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use smallvec::SmallVec;
 
 use super::patience::Patience;
 use super::table::FreshList;
-use super::{Commit, Engine, KeepWhen, NEVER, Root, Slot, Write};
+use super::{Commit, Engine, KeepWhen, NEVER, Root, Slot, StoredCommit, Write};
 use crate::bucket::Bucket;
 use crate::error::Error;
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -30,6 +31,8 @@ pub(super) struct Batch<'e> {
     /// Whether the commits are kept before they are published.
     keeps_first: bool,
     commits: SmallVec<[Arc<Commit>; 1]>,
+    /// The same as they are kept, if they must be first.
+    stored: Vec<StoredCommit>,
     /// Roots between the published one and the head.
     passed: SmallVec<[Arc<Root>; 1]>,
     /// When the next record expires of the buckets that were changed.
@@ -121,6 +124,7 @@ impl<'e> Batch<'e> {
             head,
             keeps_first,
             commits,
+            stored: Vec::new(),
             passed,
             soonest: NEVER,
             expired: 0,
@@ -185,11 +189,19 @@ impl<'e> Batch<'e> {
         match done {
             Ok((value, None)) => Ok((value, None)),
             Ok((value, Some((root, commit)))) => {
-                self.soonest = self.soonest.min(work.soonest());
-                self.evicted += work.evicted();
                 if self.keeps_first {
+                    // Here and not with the others: more of them may come meanwhile, and what cannot be kept is this write's alone.
+                    match self.engine.encode(bucket, &commit, &root) {
+                        Ok(stored) => self.stored.extend(stored),
+                        Err(error) => {
+                            self.head.take_back(work.take_fresh());
+                            return Err(error.into());
+                        }
+                    }
                     self.fresh.extend(work.take_fresh());
                 }
+                self.soonest = self.soonest.min(work.soonest());
+                self.evicted += work.evicted();
                 let commit = Arc::new(commit);
                 self.commits.push(Arc::clone(&commit));
                 self.passed.push(std::mem::replace(&mut self.head, Arc::new(root)));
@@ -204,7 +216,8 @@ impl<'e> Batch<'e> {
 
     /// Makes the last root the current one. Returns whether there was any, and what nobody needs any more.
     fn publish(self, turn: &mut Retired) -> (Result<bool, Error>, impl Drop + use<>) {
-        let Self { engine, head, keeps_first, commits, passed, soonest, expired, evicted, fresh } = self;
+        let Self { engine, head, keeps_first, commits, stored, passed, soonest, expired, evicted, fresh } =
+            self;
         let mut unused: SmallVec<[Arc<Root>; 2]> = SmallVec::new();
         let any = !commits.is_empty();
         for commit in &commits {
@@ -212,15 +225,10 @@ impl<'e> Batch<'e> {
         }
         if any
             && keeps_first
-            && let Err(error) = engine.keep(&commits, &head)
+            && let Err(error) = engine.keep(&stored)
         {
             // Readers of the root that stays pass over these entries; the next write would take them for its own.
-            let root = engine.load();
-            for (slot, fresh) in fresh {
-                if let Some(table) = root.slots.get(slot.0).and_then(|entry| entry.table.as_ref()) {
-                    table.take_back(&fresh);
-                }
-            }
+            engine.load().take_back(fresh);
             unused.extend(passed.into_iter().skip(1).chain([head]));
             return (Err(error), unused);
         }
@@ -279,8 +287,14 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn push(&self, request: Arc<dyn RunOnce>) {
-        self.requests.lock().push_back(request);
+    /// Adds a write; before all others if it comes from somebody who has reserved the turn.
+    pub(super) fn push(&self, request: Arc<dyn RunOnce>, leased: bool) {
+        let mut requests = self.requests.lock();
+        if leased { requests.push_front(request) } else { requests.push_back(request) }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.requests.lock().is_empty()
     }
 
     fn pop(&self) -> Option<Arc<dyn RunOnce>> {
@@ -323,6 +337,8 @@ pub(super) struct Request<T, E, F> {
     outcome: Mutex<Option<Outcome<T, E>>>,
     told: Mutex<Told>,
     news: Condvar,
+    /// The task that waits, if it is one.
+    waker: Mutex<Option<Waker>>,
 }
 
 impl<T, E, F> Request<T, E, F> {
@@ -333,7 +349,17 @@ impl<T, E, F> Request<T, E, F> {
             outcome: Mutex::new(None),
             told: Mutex::new(Told::Nothing),
             news: Condvar::new(),
+            waker: Mutex::default(),
         }
+    }
+
+    /// The outcome, for a task; its write is led by another thread.
+    pub(super) fn poll(&self, context: &Context<'_>) -> Poll<Outcome<T, E>> {
+        // Before the look: whoever tells takes it afterwards.
+        *self.waker.lock() = Some(context.waker().clone());
+        let told = *self.told.lock();
+        let outcome = if told == Told::Done { self.outcome.lock().take() } else { None };
+        outcome.map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Waits until there is an outcome, or the thread is to lead.
@@ -376,6 +402,10 @@ where
         }
         drop(told);
         self.news.notify_one();
+        if now == Told::Done {
+            let waker = self.waker.lock().take();
+            waker.into_iter().for_each(Waker::wake);
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::adapter::{AdapterFuture, StorageAdapter};
 use super::encode;
 use super::image::BucketImage;
 use super::options::{Durability, OnError, Persistence};
-use crate::engine::{Commit, Engine, Keep, Root, Version};
+use crate::engine::{Commit, Engine, Keep, Root, StoredCommit, Version};
 use crate::error::Error;
 use crate::service::{Parker, Service, Services, Settled};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
@@ -109,8 +109,13 @@ struct State {
 struct Leading(Weak<Keeper>);
 
 impl Keep for Leading {
-    fn keep(&self, commits: &[Arc<Commit>], root: &Root) -> Result<(), Error> {
-        self.0.upgrade().ok_or(Error::Stopped)?.keep(commits, root)
+    fn encode(&self, commit: &Commit, root: &Root) -> Result<StoredCommit, Error> {
+        // What fails here is the write's, which is told, and not the disk's.
+        encode::commit(commit, root)
+    }
+
+    fn keep(&self, commits: &[StoredCommit]) -> Result<(), Error> {
+        self.0.upgrade().ok_or(Error::Stopped)?.keep(commits)
     }
 
     fn catch_up(&self) -> Result<(), Error> {
@@ -200,7 +205,8 @@ impl Keeper {
     fn look(&self) {
         // Pairs with the one in `wait`: either the thread sees the commit, or this sees that it sleeps.
         fence(Ordering::SeqCst);
-        if self.sleeping.load(Ordering::Relaxed) {
+        // A commit that was kept before it was published is nothing to wake up for.
+        if self.sleeping.load(Ordering::Relaxed) && self.is_behind() {
             drop(self.state.lock());
             self.news.notify_all();
         }
@@ -337,17 +343,15 @@ impl Keeper {
     }
 
     /// Writes commits that nobody has seen yet, and before them what is not written yet.
-    fn keep(&self, new: &[Arc<Commit>], root: &Root) -> Result<(), Error> {
+    fn keep(&self, commits: &[StoredCommit]) -> Result<(), Error> {
         let done = (|| {
             // Those that were made before the first of these.
-            while new.first().is_some_and(|first| self.durable().next() < first.version) {
+            while commits.first().is_some_and(|first| self.durable().next() < first.version) {
                 // Not a snapshot: the turn is held, and whoever defines a bucket has what that needs.
                 self.write(false)?;
             }
-            let commits =
-                new.iter().map(|commit| encode::commit(commit, root)).collect::<Result<Vec<_>, _>>()?;
             let one = self.adapting.lock();
-            self.block_on(self.adapter.append(&commits))?;
+            self.block_on(self.adapter.append(commits))?;
             drop(one);
             if let Some(last) = commits.last() {
                 self.note_durable(last.version);

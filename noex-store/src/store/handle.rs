@@ -130,7 +130,7 @@ impl<B: Bucket> BucketHandle<B> {
         change: impl FnOnce(&mut Edit<B>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let slot = self.reader().slot();
-        let done = self.engine.submit(Place::of::<B>(slot), None, move |work| change(work.edit::<B>(slot)?));
+        let done = self.engine.submit(Place::of::<B>(slot), false, move |work| change(work.edit::<B>(slot)?));
         done.map(|(value, _)| value)
     }
 

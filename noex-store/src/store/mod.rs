@@ -263,8 +263,11 @@ impl Store {
     /// future goes to another thread, as in `tokio::spawn`. When the future is dropped before its end, nothing has happened.
     ///
     /// Runs on any runtime. Between two runs it gives way to other tasks instead of sleeping. With
-    /// [`Durability::Immediate`](crate::Durability::Immediate) the commit waits for the disk in another thread; a future that is dropped
-    /// in that moment does not take it back.
+    /// [`Durability::Immediate`](crate::Durability::Immediate) one thread waits for the disk for all tasks, which share syncs; a future
+    /// that is dropped in that moment does not take its commit back.
+    ///
+    /// In a task that is spawned the closure should be `async move`: of one that borrows what it captures the compiler cannot see, so far, that
+    /// its future is `Send`, and says that an implementation is "not general enough".
     ///
     /// ```
     /// # use noex_store::prelude::*;

@@ -25,7 +25,7 @@ fn checksum(len: [u8; 4], bytes: &[u8]) -> u32 {
 pub(super) fn put<T: Serialize>(buffer: &mut Vec<u8>, value: &T) -> io::Result<()> {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; HEAD]);
-    postcard::to_io(value, &mut *buffer).map_err(io::Error::other)?;
+    *buffer = postcard::to_extend(value, std::mem::take(buffer)).map_err(io::Error::other)?;
     let bytes = &buffer[start + HEAD..];
     if bytes.len() > MAX_LEN {
         return Err(io::Error::other("a commit of more than a gigabyte"));

@@ -12,9 +12,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::bucket::Bucket;
-use crate::engine::{self, Commit, Engine, Lease, Refused, Tracking, Version};
+use crate::engine::{self, Commit, Engine, Refused, Tracking, Version};
 use crate::error::Error;
 use crate::persist::Durability;
+use crate::service::aside;
 
 /// A transaction: all that it reads is one snapshot with its own writes laid over, and all that it writes is one commit.
 ///
@@ -177,7 +178,7 @@ impl Transaction {
     /// [`Error::TransactionConflict`] if another writer changed what this one read or wrote: begin again.
     /// [`Error::NestedWrite`] inside of the closure of another transaction, [`Error::Stopped`], [`Error::Panicked`].
     pub fn commit(self) -> Result<CommitInfo, Error> {
-        self.try_commit(None, None).map_err(|refused| refused.into_error(1))
+        self.try_commit(false, None).map_err(|refused| refused.into_error(1))
     }
 
     /// As [`commit`](Self::commit), with a [durability](TxOptions::durability) of its own. With [`Durability::Immediate`] it blocks until
@@ -201,25 +202,75 @@ impl Transaction {
     /// # Errors
     /// As there, and [`Error::PersistenceRequired`] if the store has none; [`Error::Persistence`] and what else the adapter says.
     pub fn commit_with(self, durability: Durability) -> Result<CommitInfo, Error> {
-        self.try_commit(None, Some(durability)).map_err(|refused| refused.into_error(1))
+        self.try_commit(false, Some(durability)).map_err(|refused| refused.into_error(1))
     }
 
+    /// As [`commit`](Self::commit), for a task: where the commit waits for the disk, the task does too, and blocks nobody. Tasks share
+    /// syncs, as threads do. A future that is dropped in that moment does not take the commit back.
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let persistence = Persistence::new(MemoryAdapter::new()).durability(Durability::Immediate);
+    /// # let store = Store::builder().bucket::<Note>().persistence(persistence).start().await?;
+    /// let tx = store.begin();
+    /// tx.bucket::<Note>()?.insert(Note { id: 1 })?;
+    /// let version = tx.commit_async().await?.version;
+    /// assert_eq!(store.durable_version(), version);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn commit_async(self) -> Result<CommitInfo, Error> {
+        self.try_commit_async(false, None).await.map_err(|refused| refused.into_error(1))
+    }
+
+    /// `leased`: the turn is reserved for it.
     pub(crate) fn try_commit(
         &self,
-        lease: Option<&Lease<'_>>,
+        leased: bool,
         durability: Option<Durability>,
     ) -> Result<CommitInfo, Refused> {
         if durability.is_some() {
             self.engine.require_keep()?;
         }
-        let commit = self.engine.commit(&self.inner, lease, options::kept(durability))?;
+        let commit = self.engine.commit(&self.inner, leased, options::kept(durability))?;
+        Ok(self.info(commit, durability))
+    }
+
+    /// As [`try_commit`](Self::try_commit), for a task.
+    pub(crate) async fn try_commit_async(
+        self,
+        leased: bool,
+        durability: Option<Durability>,
+    ) -> Result<CommitInfo, Refused> {
+        let kept = options::kept(durability);
+        let (waits, others_wait) = (self.engine.waits_for_disk(kept), self.engine.keeps_first());
+        if self.inner.is_read_only() || !(waits || others_wait) {
+            return self.try_commit(leased, durability);
+        }
+        if waits && others_wait {
+            let commit = self.engine.commit_async(&self.inner, leased).await?;
+            return Ok(self.info(commit, durability));
+        }
+        // It is made alone, and waits for the disk, or for others who do.
+        let done = aside("noex-store commit", move || self.try_commit(leased, durability)).await;
+        done.unwrap_or_else(|reason| Err(Error::Persistence { reason }.into()))
+    }
+
+    fn info(&self, commit: Option<Arc<Commit>>, durability: Option<Durability>) -> CommitInfo {
         if let (Some(Durability::Debounced(time)), Some(commit)) = (durability, &commit) {
             self.engine.hurry(commit.version(), time);
         }
         let base = self.inner.base();
         let (version, time) =
             commit.as_ref().map_or((base.version, base.time), |commit| (commit.version(), commit.time()));
-        Ok(CommitInfo { version, time, commit })
+        CommitInfo { version, time, commit }
     }
 
     /// Takes all back. Dropping the transaction does the same.

@@ -133,13 +133,9 @@ impl TxOptions {
             Tracking::new(self.isolation == Isolation::Serializable)
         }
     }
-
-    /// When the engine is to keep it.
-    pub(super) fn kept(&self) -> KeepWhen {
-        kept(self.durability)
-    }
 }
 
+/// When the engine is to keep a commit.
 pub(super) fn kept(durability: Option<Durability>) -> KeepWhen {
     match durability {
         None => KeepWhen::AsOthers,

@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::{CommitInfo, Transaction, TxOptions};
 use crate::engine::{Engine, Lease, Refused, Running};
 use crate::error::Error;
-use crate::service::aside;
 
 /// After so many failures a transaction has the other writers wait for it.
 const PATIENCE: u32 = 2;
@@ -100,7 +99,7 @@ pub(crate) fn run<T, E: From<Error>>(
             let _running = Running::enter_transaction(engine);
             work(&transaction)?
         };
-        let commit = transaction.try_commit(lease.as_ref(), options.durability);
+        let commit = transaction.try_commit(lease.is_some(), options.durability);
         // Before the pause: nobody waits for a transaction that does.
         drop((transaction, lease));
         if let Some(outcome) = attempts.outcome(value, commit) {
@@ -135,17 +134,8 @@ pub(crate) async fn run_async<T, E: From<Error>>(
         while lease.is_none() && engine.is_reserved() {
             yield_now().await;
         }
-        let waits = !options.read_only && engine.waits_for_disk(options.kept());
-        let commit = if lease.is_none() && waits {
-            // It waits for a disk: whatever runs the future must not.
-            let durability = options.durability;
-            let done = aside("noex-store commit", move || transaction.try_commit(None, durability)).await;
-            done.unwrap_or_else(|reason| Err(Refused::Error(Error::Persistence { reason })))
-        } else {
-            let commit = transaction.try_commit(lease.as_ref(), options.durability);
-            drop((transaction, lease));
-            commit
-        };
+        let commit = transaction.try_commit_async(lease.is_some(), options.durability).await;
+        drop(lease);
         if let Some(outcome) = attempts.outcome(value, commit) {
             return outcome;
         }

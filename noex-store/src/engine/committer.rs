@@ -1,0 +1,126 @@
+//! Writes of tasks that wait for a disk: a thread leads them, since whatever polls a task must not block.
+//!
+//! One thread leads all that wait, so that they share a sync as the writes of threads do. It is started by the first one, and ends when
+//! there have been none for a while, or the store is stopped.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::turn::{Place, Request, RunOnce, Running};
+use super::{Commit, Engine, KeepWhen, Write};
+use crate::error::Error;
+use crate::sync::{Condvar, Mutex};
+
+/// How long the thread stays without work.
+const IDLE: Duration = Duration::from_secs(2);
+
+#[derive(Default)]
+pub(super) struct Committer {
+    state: Mutex<State>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Whether there is anything to lead, and whether it may pass the closed gate.
+    needed: bool,
+    leased: bool,
+    running: bool,
+}
+
+impl Engine {
+    /// As [`Engine::submit`], for a task. A future that is dropped takes nothing back.
+    pub(super) async fn submit_async<T, E>(
+        self: &Arc<Self>,
+        place: Place,
+        leased: bool,
+        write: impl FnOnce(&mut Write) -> Result<T, E> + Send + 'static,
+    ) -> Result<(T, Option<Arc<Commit>>), E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        // Whoever polls this may wait for it in the middle of a write, which the thread would wait for.
+        drop(Running::enter_turn(self, place.bucket)?);
+        let request = Arc::new(Request::new(place, write));
+        self.queue.push(Arc::clone(&request) as Arc<dyn RunOnce>, leased);
+        self.wake_committer(leased);
+        poll_fn(|context| request.poll(context)).await
+    }
+
+    fn wake_committer(self: &Arc<Self>, leased: bool) {
+        let mut state = self.committer.state.lock();
+        state.needed = true;
+        state.leased |= leased;
+        if state.running {
+            drop(state);
+            self.committer.news.notify_all();
+            return;
+        }
+        let own = Arc::clone(self);
+        let started = thread::Builder::new()
+            .name("noex-store commits".to_owned())
+            .spawn(move || while own.lead_when_needed() {});
+        state.running = started.is_ok();
+        drop(state);
+        if let Err(error) = started {
+            tracing::error!(%error, "a thread for durable commits could not be started: a task waits for the disk");
+            self.lead_waiting(leased);
+        }
+    }
+
+    /// Waits for work, and does it; `false` if there is none.
+    fn lead_when_needed(&self) -> bool {
+        let deadline = Instant::now() + IDLE;
+        let mut state = self.committer.state.lock();
+        while !state.needed && !self.is_stopped() && Instant::now() < deadline {
+            self.committer.news.wait_until(&mut state, deadline);
+        }
+        if !state.needed {
+            state.running = false;
+            drop(state);
+            self.committer.news.notify_all();
+            return false;
+        }
+        state.needed = false;
+        let leased = std::mem::take(&mut state.leased);
+        drop(state);
+        // The users' code is caught in the turn; wakers are not.
+        let led = super::catch("", || {
+            self.lead_waiting(leased);
+            Ok::<_, Error>(())
+        });
+        if let Err(error) = led {
+            tracing::error!(%error, "a task could not be told of its commit");
+        }
+        true
+    }
+
+    /// Makes whatever waits, until nothing does.
+    fn lead_waiting(&self, mut leased: bool) {
+        while !self.queue.is_empty() {
+            let Ok(_own) = Running::enter_turn(self, "") else { return };
+            let turn = if std::mem::take(&mut leased) { self.turn.lock() } else { self.take_turn() };
+            // If that fails the requests have been told so.
+            drop(self.lead(turn, KeepWhen::AsOthers, |_| ()));
+        }
+    }
+
+    /// Lets the thread end, if there is one.
+    pub(super) fn end_committer(&self) {
+        // With the lock: it may have looked, and not wait yet.
+        let state = self.committer.state.lock();
+        drop(state);
+        self.committer.news.notify_all();
+    }
+
+    /// Waits until it has. To be called when all writes are refused.
+    pub(super) fn wait_for_committer(&self) {
+        let mut state = self.committer.state.lock();
+        while state.running {
+            self.committer.news.wait(&mut state);
+        }
+    }
+}
