@@ -49,8 +49,8 @@ struct Names<'a> {
     /// lifetime keeps the compiler from checking it at once, and from reporting the same at each of them.
     bound: TokenStream,
     draft: Ident,
-    /// What a draft holds that may be left out.
-    rest: Ident,
+    /// What a draft holds.
+    values: Ident,
     /// The module of the traits that say what a draft still needs.
     needs: Ident,
     patch: Ident,
@@ -69,7 +69,7 @@ impl<'a> Names<'a> {
             bound: quote_spanned!(site()=> where for<'any> #record: #private::BucketRecord),
             private,
             draft: name(format!("{plain}Draft")),
-            rest: name(format!("{plain}DraftRest")),
+            values: name(format!("{plain}DraftValues")),
             needs: name(format!("{}_draft_needs", crate::names::snake(&plain))),
             patch: name(format!("{plain}Patch")),
             reads: name(format!("{plain}Reads")),

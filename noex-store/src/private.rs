@@ -17,12 +17,13 @@ pub use crate::schema::traits::Collection;
 pub use crate::schema::{Constraint, Evict, FieldKind, FieldSchema, Format, Generated, IndexSchema, Schema};
 pub use crate::store::{by_compound, by_index, by_unique};
 
+use crate::IntoField;
 use crate::bucket::Bucket;
 use crate::store::Reader;
 
 /// A required field of a draft that was given.
-#[expect(missing_debug_implementations, reason = "holds a value of any type")]
-pub struct Set<T>(pub T);
+#[expect(missing_debug_implementations, missing_copy_implementations, reason = "never seen by users")]
+pub struct Given;
 
 /// A required field of a draft that is still to be given.
 #[expect(missing_debug_implementations, missing_copy_implementations, reason = "never seen by users")]
@@ -74,6 +75,16 @@ pub trait ReadByKey {}
     note = "delete the record, and insert one with the other key"
 )]
 pub trait ChangeKey {}
+
+/// Puts a value into the field of a draft or a patch.
+pub fn give<T>(field: &mut Option<T>, value: impl IntoField<T>) {
+    *field = Some(value.into_field());
+}
+
+/// The same for a field that may be empty.
+pub fn give_optional<T>(field: &mut Option<Option<T>>, value: impl IntoField<T>) {
+    *field = Some(Some(value.into_field()));
+}
 
 /// Writes a change of a patch.
 pub fn assign<T: Clone>(change: &Option<T>, field: &mut T) {

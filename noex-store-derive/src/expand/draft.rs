@@ -14,17 +14,11 @@ fn parameter(field: &Field) -> Ident {
 
 /// An empty draft.
 pub(super) fn new(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
-    let Names { private, draft, rest, .. } = names;
-    let required = bucket.required().map(|field| &field.ident);
-    let option = option();
-    let others = others(bucket).map(|field| &field.ident);
+    let Names { draft, values, .. } = names;
+    let (option, fields) = (option(), bucket.fields.iter().map(|field| &field.ident));
     quote_spanned! {site()=>
-        #draft { #(#required: #private::Missing,)* __rest: #rest { #(#others: #option::None,)* } }
+        #draft { __values: #values { #(#fields: #option::None,)* }, __given: ::core::marker::PhantomData }
     }
-}
-
-fn others(bucket: &Bucket) -> impl Iterator<Item = &Field> {
-    bucket.fields.iter().filter(|field| !field.required())
 }
 
 /// The draft's types and their methods.
@@ -36,16 +30,14 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
 }
 
 fn types(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
-    let Names { private, shown, draft, rest, .. } = names;
+    let Names { private, shown, draft, values, .. } = names;
     let (vis, allow, option) = (&bucket.vis, allow(), option());
-    let required: Vec<&Ident> = bucket.required().map(|field| &field.ident).collect();
     let parameters: Vec<Ident> = bucket.required().map(parameter).collect();
-    let needs = (!required.is_empty()).then(|| needs(names, bucket));
+    let needs = (!parameters.is_empty()).then(|| needs(names, bucket));
     let generics =
-        (!required.is_empty()).then(|| quote_spanned!(site()=> <#(#parameters = #private::Missing),*>));
-    let others: Vec<&Field> = others(bucket).collect();
-    let other_names = others.iter().map(|field| &field.ident);
-    let other_types = others.iter().map(|field| &field.ty);
+        (!parameters.is_empty()).then(|| quote_spanned!(site()=> <#(#parameters = #private::Missing),*>));
+    let fields = bucket.fields.iter().map(|field| &field.ident);
+    let types = bucket.fields.iter().map(|field| &field.ty);
     let doc = format!("A draft of a [`{shown}`]: set the required fields, and any others, then insert it.");
     quote_spanned! {site()=>
         #needs
@@ -54,13 +46,13 @@ fn types(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
         #[must_use = "a draft does nothing until it is inserted"]
         #allow
         #vis struct #draft #generics {
-            #(#required: #parameters,)*
-            __rest: #rest,
+            __values: #values,
+            __given: ::core::marker::PhantomData<(#(#parameters,)*)>,
         }
 
         #allow
-        struct #rest {
-            #(#other_names: #option<#other_types>,)*
+        struct #values {
+            #(#fields: #option<#types>,)*
         }
     }
 }
@@ -81,9 +73,7 @@ fn needs(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
                 label = #label,
                 note = "a field is not required when it is an `Option`, generated, or has a `default`"
             )]
-            pub trait #ident<T> {
-                fn provide(self) -> T;
-            }
+            pub trait #ident {}
         }
     });
     let doc = format!("What a draft of a [`{shown}`](super::{shown}) still needs.");
@@ -98,11 +88,7 @@ fn needs(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
 
         #(
             #[automatically_derived]
-            impl<T> #needs::#required<T> for #private::Set<T> {
-                fn provide(self) -> T {
-                    self.0
-                }
-            }
+            impl #needs::#required for #private::Given {}
         )*
     }
 }
@@ -131,41 +117,33 @@ fn required_setter(names: &Names<'_>, bucket: &Bucket, field: &Field) -> TokenSt
     let doc = format!("Sets `{}`, which is required.", field.name);
     let arguments = bucket.required().map(|other| {
         if other.ident == *ident {
-            quote_spanned!(site()=> #private::Set<#ty>)
+            quote_spanned!(site()=> #private::Given)
         } else {
             parameter(other).into_token_stream()
         }
     });
-    let values = bucket.required().map(|other| {
-        let name = &other.ident;
-        if name == ident {
-            quote_spanned!(site()=> #name: #private::Set(#root::IntoField::into_field(value)))
-        } else {
-            quote_spanned!(site()=> #name: self.#name)
-        }
-    });
     quote_spanned! {site()=>
         #[doc = #doc]
-        #vis fn #ident(self, value: impl #root::IntoField<#ty>) -> #draft<#(#arguments),*> {
-            #draft { #(#values,)* __rest: self.__rest }
+        #vis fn #ident(mut self, value: impl #root::IntoField<#ty>) -> #draft<#(#arguments),*> {
+            #private::give(&mut self.__values.#ident, value);
+            #draft { __values: self.__values, __given: ::core::marker::PhantomData }
         }
     }
 }
 
 fn other_setter(names: &Names<'_>, field: &Field) -> TokenStream {
-    let root = names.root;
+    let Names { root, private, .. } = names;
     let Field { ident, vis, inner, .. } = field;
     let option = option();
     let doc = format!("Sets `{}`.", field.name);
-    let value = quote_spanned!(site()=> #option::Some(#root::IntoField::into_field(value)));
-    let value = if field.optional { quote_spanned!(site()=> #option::Some(#value)) } else { value };
+    let give = give(field);
     let maybe = field.maybe.as_ref().map(|maybe| {
         let doc = format!("Sets `{}` if there is a value.", field.name);
         quote_spanned! {site()=>
             #[doc = #doc]
             #vis fn #maybe(mut self, value: #option<impl #root::IntoField<#inner>>) -> Self {
                 if let #option::Some(value) = value {
-                    self.__rest.#ident = #value;
+                    #private::#give(&mut self.__values.#ident, value);
                 }
                 self
             }
@@ -176,7 +154,7 @@ fn other_setter(names: &Names<'_>, field: &Field) -> TokenStream {
         quote_spanned! {site()=>
             #[doc = #doc]
             #vis fn #clear(mut self) -> Self {
-                self.__rest.#ident = #option::Some(#option::None);
+                self.__values.#ident = #option::Some(#option::None);
                 self
             }
         }
@@ -184,7 +162,7 @@ fn other_setter(names: &Names<'_>, field: &Field) -> TokenStream {
     quote_spanned! {site()=>
         #[doc = #doc]
         #vis fn #ident(mut self, value: impl #root::IntoField<#inner>) -> Self {
-            self.__rest.#ident = #value;
+            #private::#give(&mut self.__values.#ident, value);
             self
         }
 
@@ -199,11 +177,11 @@ fn build(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
     let allow = allow();
     let parameters: Vec<Ident> = bucket.required().map(parameter).collect();
     let conditions = bucket.required().map(|field| {
-        let Field { ident, ty, .. } = field;
+        let ident = &field.ident;
         let mut needs = needs.clone();
         needs.set_span(ident.span());
         // As if the user had written it at the field, which is then shown as the place of the condition.
-        quote_spanned!(ident.span()=> #needs::#ident<#ty>)
+        quote_spanned!(ident.span()=> #needs::#ident)
     });
     let (declared, used) = if parameters.is_empty() {
         (None, None)
@@ -214,8 +192,8 @@ fn build(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
         )
     };
     let mut counter = 0_usize..;
-    let values = bucket.fields.iter().map(|field| {
-        let (ident, value) = (&field.ident, value(names, field, &mut counter));
+    let values = (0_u16..).zip(&bucket.fields).map(|(number, field)| {
+        let (ident, value) = (&field.ident, value(names, number, field, &mut counter));
         quote_spanned!(site()=> #ident: #value)
     });
     quote_spanned! {site()=>
@@ -230,14 +208,24 @@ fn build(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
     }
 }
 
+/// The function of the runtime that puts a value into the field of a draft or a patch.
+pub(super) fn give(field: &Field) -> Ident {
+    Ident::new(if field.optional { "give_optional" } else { "give" }, site())
+}
+
 /// What a field gets when the draft is complete.
-fn value(names: &Names<'_>, field: &Field, counter: &mut impl Iterator<Item = usize>) -> TokenStream {
-    let Names { root, private, needs, .. } = names;
+fn value(
+    names: &Names<'_>,
+    number: u16,
+    field: &Field,
+    counter: &mut impl Iterator<Item = usize>,
+) -> TokenStream {
+    let Names { root, private, .. } = names;
     let (ident, inner, option) = (&field.ident, &field.inner, option());
+    let given = quote_spanned!(site()=> self.__values.#ident);
     if field.required() {
-        return quote_spanned!(site()=> #needs::#ident::provide(self.#ident));
+        return quote_spanned!(site()=> #private::Fill::required(fill, #number, #given)?);
     }
-    let given = quote_spanned!(site()=> self.__rest.#ident);
     let filled = field.rules.generated.as_ref().map(|generated| {
         let given =
             if field.optional { quote_spanned!(site()=> #option::flatten(#given)) } else { given.clone() };
@@ -277,7 +265,7 @@ fn value(names: &Names<'_>, field: &Field, counter: &mut impl Iterator<Item = us
             // All of it lies at the type, which is at fault when it has no default.
             let span = at_type(field);
             let private = names.private_at(span);
-            quote_spanned!(span=> #private::or_default::<#inner>(self.__rest.#ident))
+            quote_spanned!(span=> #private::or_default::<#inner>(self.__values.#ident))
         }
         (None, _) => quote_spanned!(site()=> #option::unwrap_or_default(#given)),
     }

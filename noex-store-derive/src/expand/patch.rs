@@ -82,12 +82,10 @@ fn key_setter(names: &Names<'_>, key: &Field) -> TokenStream {
 }
 
 fn setter(names: &Names<'_>, field: &Field) -> TokenStream {
-    let root = names.root;
+    let Names { root, private, .. } = names;
     let Field { ident, vis, inner, .. } = field;
-    let option = option();
+    let (option, give) = (option(), super::draft::give(field));
     let doc = format!("Changes `{}`.", field.name);
-    let value = quote_spanned!(site()=> #option::Some(#root::IntoField::into_field(value)));
-    let value = if field.optional { quote_spanned!(site()=> #option::Some(#value)) } else { value };
     let clear = field.clear.as_ref().map(|clear| {
         let doc = format!("Empties `{}`.", field.name);
         quote_spanned! {site()=>
@@ -101,7 +99,7 @@ fn setter(names: &Names<'_>, field: &Field) -> TokenStream {
     quote_spanned! {site()=>
         #[doc = #doc]
         #vis fn #ident(mut self, value: impl #root::IntoField<#inner>) -> Self {
-            self.#ident = #value;
+            #private::#give(&mut self.#ident, value);
             self
         }
 

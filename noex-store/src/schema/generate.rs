@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use uuid::{ContextV7, Timestamp, Uuid};
 
 use super::Schema;
-use crate::error::Error;
+use crate::error::{Error, IssueCode, ValidationIssue};
 
 /// What drafts are completed with: the time of the write and the bucket's counters.
 #[derive(Debug)]
@@ -26,6 +26,23 @@ pub struct Fill<'a> {
 impl<'a> Fill<'a> {
     pub(crate) fn new(schema: &'static Schema, counters: &'a [(u16, AtomicU64)], now: u64) -> Self {
         Self { schema, counters, given: SmallVec::new(), drawn: SmallVec::new(), now }
+    }
+
+    /// The given value of a required field. A draft that can be inserted has it: its type says so.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] otherwise.
+    pub fn required<T>(&self, field: u16, given: Option<T>) -> Result<T, Error> {
+        given.ok_or_else(|| {
+            let field = self.schema.fields.get(usize::from(field)).map_or("", |field| field.name);
+            let issue = ValidationIssue {
+                field: field.into(),
+                code: IssueCode::Required,
+                message: "must be given".to_owned(),
+                value: None,
+            };
+            Error::Validation { bucket: self.schema.name, issues: vec![issue] }
+        })
     }
 
     /// The given value, or a new UUID.
