@@ -90,18 +90,23 @@ fn repeated(hashes: &[(u64, usize)], same: &dyn Fn(usize, usize) -> bool) -> Vec
 }
 
 impl<V: Counted + Send + Sync, const BITS: u32> Hashed<V, BITS> {
-    fn new(entries: impl Iterator<Item = (u64, V)>, count: usize) -> Self {
+    /// Of about so many entries.
+    fn new(count: usize) -> Self {
         let parts = if count < MANY { 1 } else { HashTrie::<V, BITS>::PARTS };
         let room = count / parts * 9 / 8;
-        let list = |_| List { hashes: Vec::with_capacity(room), values: Vec::with_capacity(room) };
-        let mut lists: Vec<List<V>> = (0..parts).map(list).collect();
-        for (hash, value) in entries {
-            let part = if parts == 1 { 0 } else { HashTrie::<V, BITS>::part_of(hash) };
-            let List { hashes, values } = &mut lists[part];
-            hashes.push((hash.reverse_bits(), values.len()));
-            values.push(Some(value));
-        }
+        let mut lists = Vec::with_capacity(parts);
+        lists.resize_with(parts, || List {
+            hashes: Vec::with_capacity(room),
+            values: Vec::with_capacity(room),
+        });
         Self { lists }
+    }
+
+    fn push(&mut self, hash: u64, value: V) {
+        let part = if self.lists.len() == 1 { 0 } else { HashTrie::<V, BITS>::part_of(hash) };
+        let List { hashes, values } = &mut self.lists[part];
+        hashes.push((hash.reverse_bits(), values.len()));
+        values.push(Some(value));
     }
 
     /// What builds each part, tells `again` of those that are the same as an earlier one, and where it puts the parts.
@@ -109,7 +114,7 @@ impl<V: Counted + Send + Sync, const BITS: u32> Hashed<V, BITS> {
         self,
         built: &'a mut Vec<Option<Built<V, BITS>>>,
         row: fn(&V) -> RowId,
-        same: impl Fn(&V, &V) -> bool + Copy + Send + 'a,
+        same: &'a (dyn Fn(&V, &V) -> bool + Sync),
         again: &'a (dyn Fn(RowId) + Sync),
     ) -> Vec<Task<'a>>
     where
@@ -123,8 +128,11 @@ impl<V: Counted + Send + Sync, const BITS: u32> Hashed<V, BITS> {
                 sort(&mut hashes);
                 let value = |at: usize| values.get(at)?.as_ref();
                 let both = |a: usize, b: usize| value(a).zip(value(b)).is_some_and(|(a, b)| same(a, b));
-                let rows = repeated(&hashes, &both);
-                rows.into_iter().filter_map(value).for_each(|value| again(row(value)));
+                for at in repeated(&hashes, &both) {
+                    if let Some(value) = value(at) {
+                        again(row(value));
+                    }
+                }
                 *built = Some(match is_whole {
                     true => Built::Whole(HashTrie::from_sorted(&hashes, &mut values)),
                     false => Built::Part(HashTrie::<V, BITS>::part(&hashes, &mut values)),
@@ -157,15 +165,20 @@ type Building<V> = (Option<Hashed<V, { keys::BITS }>>, Vec<Option<Built<V, { key
 
 impl<B: Bucket> BuildingKeys<B> {
     fn new(hash: &HashState, records: &[Record<B>]) -> Self {
-        let hashes = records.iter().map(|record| hash.hash(record.key()));
         match Keys::<B>::default() {
             Keys::Inline(_) => {
-                let copies = records.iter().map(|record| (record.key().clone(), record.clone()));
-                Self::Inline((Some(Hashed::new(hashes.zip(copies), records.len())), Vec::new()))
+                let mut hashed = Hashed::new(records.len());
+                for record in records {
+                    hashed.push(hash.hash(record.key()), (record.key().clone(), record.clone()));
+                }
+                Self::Inline((Some(hashed), Vec::new()))
             }
             Keys::InRecord(_) => {
-                let copies = records.iter().cloned();
-                Self::InRecord((Some(Hashed::new(hashes.zip(copies), records.len())), Vec::new()))
+                let mut hashed = Hashed::new(records.len());
+                for record in records {
+                    hashed.push(hash.hash(record.key()), record.clone());
+                }
+                Self::InRecord((Some(hashed), Vec::new()))
             }
         }
     }
@@ -173,10 +186,10 @@ impl<B: Bucket> BuildingKeys<B> {
     fn tasks<'a>(&'a mut self, again: &'a (dyn Fn(RowId) + Sync)) -> Vec<Task<'a>> {
         match self {
             Self::Inline((hashed, built)) => hashed.take().map_or_else(Vec::new, |hashed| {
-                hashed.tasks(built, |(_, record)| record.meta().row, |a, b| a.0 == b.0, again)
+                hashed.tasks(built, |(_, record)| record.meta().row, &|a, b| a.0 == b.0, again)
             }),
             Self::InRecord((hashed, built)) => hashed.take().map_or_else(Vec::new, |hashed| {
-                hashed.tasks(built, |record| record.meta().row, |a, b| a.key() == b.key(), again)
+                hashed.tasks(built, |record| record.meta().row, &|a, b| a.key() == b.key(), again)
             }),
         }
     }
@@ -207,9 +220,13 @@ impl<B: Bucket> Table<B> {
         let mut tasks: Vec<Task<'_>> = vec![Box::new(|| building = Some(BuildingKeys::new(hash, records)))];
         for (hashed, unique) in hashed_uniques.iter_mut().zip(definition.uniques) {
             tasks.push(Box::new(move || {
-                let entry =
-                    |record: &Record<B>| Some((unique.hash(record.value(), hash)?, record.meta().row));
-                *hashed = Some(Hashed::new(records.iter().filter_map(entry), records.len()));
+                let mut entries = Hashed::new(records.len());
+                for record in records {
+                    if let Some(hash) = unique.hash(record.value(), hash) {
+                        entries.push(hash, record.meta().row);
+                    }
+                }
+                *hashed = Some(entries);
             }));
         }
         for index in indexes {
@@ -234,30 +251,28 @@ impl<B: Bucket> Table<B> {
             let key = records.get(at).map_or_else(String::new, |record| format!("{:?}", record.key()));
             refused.lock().push((at, Error::DuplicateKey { bucket: B::NAME, key }));
         };
-        let again: Vec<_> = definition
-            .uniques
-            .iter()
-            .map(|unique| {
-                let (refused, number) = (&refused, &number);
-                move |row: RowId| {
-                    let at = number(row);
-                    refused
-                        .lock()
-                        .extend(records.get(at).map(|record| (at, not_unique(*unique, record.value()))));
-                }
-            })
-            .collect();
-        let mut built: Vec<Vec<Option<Built<RowId, 4>>>> = Vec::new();
-        built.resize_with(uniques.len(), Vec::new);
-        let mut tasks = building.as_mut().map_or_else(Vec::new, |building| building.tasks(&same_key));
-        for ((hashed, built), (unique, again)) in
-            hashed_uniques.into_iter().flatten().zip(&mut built).zip(definition.uniques.iter().zip(&again))
-        {
+        // What each unique field says of the records of two rows, and of one that is refused.
+        let mut rules = Vec::with_capacity(uniques.len());
+        for unique in definition.uniques {
             let same = move |a: &RowId, b: &RowId| match (records.get(number(*a)), records.get(number(*b))) {
                 (Some(a), Some(b)) => unique.same(a.value(), b.value()),
                 _ => false,
             };
-            tasks.extend(hashed.tasks(built, |row| *row, same, again));
+            let (refused, number) = (&refused, &number);
+            let again = move |row: RowId| {
+                let at = number(row);
+                if let Some(record) = records.get(at) {
+                    refused.lock().push((at, not_unique(*unique, record.value())));
+                }
+            };
+            rules.push((same, again));
+        }
+        let mut built: Vec<Vec<Option<Built<RowId, 4>>>> = Vec::new();
+        built.resize_with(uniques.len(), Vec::new);
+        let mut tasks = building.as_mut().map_or_else(Vec::new, |building| building.tasks(&same_key));
+        let hashed = hashed_uniques.into_iter().flatten();
+        for ((hashed, built), (same, again)) in hashed.zip(&mut built).zip(&rules) {
+            tasks.append(&mut hashed.tasks(built, |row| *row, same, again));
         }
         do_all(tasks);
         if let Some(building) = building {

@@ -4,15 +4,14 @@
 //! ranks are counted, intersected, joined and cut as plain integers. Types come back only inside, where keys are compared.
 
 use std::any::Any;
-use std::cmp::Ordering;
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::ops::{Bound, ControlFlow, Range};
 
 use super::RowId;
-use super::key::{KeyParts, OwnedValue};
+use super::entries::{Entries, NewEntries};
+use super::key::{KeyParts, Layout, OwnedValue};
 use super::stab::{Stabs, stabs};
-use super::tree::Tree;
 
 /// One side of a comparison with a part of a key.
 #[derive(Clone, Copy)]
@@ -85,26 +84,20 @@ pub trait OrderedIndex<B>: Send + Sync {
     fn stabs(&self) -> Box<dyn Stabs<B>>;
 }
 
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry<K> {
-    key: K,
-    row: RowId,
-}
-
 struct TreeIndex<B, P: KeyParts<B>> {
     parts: P,
-    tree: Tree<Entry<P::Stored>>,
+    entries: Entries<P::Layout>,
     bucket: PhantomData<fn(&B)>,
 }
 
 /// Makes an empty index over the given parts.
 pub fn index<B: 'static, P: KeyParts<B>>(parts: P) -> Box<dyn OrderedIndex<B>> {
-    Box::new(TreeIndex { parts, tree: Tree::default(), bucket: PhantomData })
+    Box::new(TreeIndex { parts, entries: Entries::default(), bucket: PhantomData })
 }
 
 impl<B: 'static, P: KeyParts<B>> OrderedIndex<B> for TreeIndex<B, P> {
     fn boxed_clone(&self) -> Box<dyn OrderedIndex<B>> {
-        Box::new(Self { parts: self.parts, tree: self.tree.clone(), bucket: PhantomData })
+        Box::new(Self { parts: self.parts, entries: self.entries.clone(), bucket: PhantomData })
     }
 
     fn boxed_empty(&self) -> Box<dyn OrderedIndex<B>> {
@@ -112,30 +105,24 @@ impl<B: 'static, P: KeyParts<B>> OrderedIndex<B> for TreeIndex<B, P> {
     }
 
     fn insert(&mut self, record: &B, row: RowId) {
-        let Self { parts, tree, .. } = self;
-        parts.keys(record, &mut |key| {
-            tree.insert(Entry { key, row });
-        });
+        let Self { parts, entries, .. } = self;
+        parts.keys(record, &mut |key| entries.insert(key, row));
     }
 
     fn build<'r>(&mut self, records: &mut dyn Iterator<Item = (&'r B, RowId)>)
     where
         B: 'r,
     {
-        let mut entries = Vec::with_capacity(records.size_hint().0);
+        let mut new = NewEntries::new(records.size_hint().0);
         for (record, row) in records {
-            self.parts.keys(record, &mut |key| entries.push(Entry { key, row }));
+            self.parts.keys(record, &mut |key| new.push(key, row));
         }
-        entries.sort_unstable();
-        entries.dedup();
-        self.tree = Tree::from_sorted(entries);
+        self.entries = new.finish();
     }
 
     fn remove(&mut self, record: &B, row: RowId) {
-        let Self { parts, tree, .. } = self;
-        parts.keys(record, &mut |key| {
-            tree.remove(&Entry { key, row });
-        });
+        let Self { parts, entries, .. } = self;
+        parts.keys(record, &mut |key| entries.remove(key, row));
     }
 
     fn same(&self, a: &B, b: &B) -> bool {
@@ -143,21 +130,19 @@ impl<B: 'static, P: KeyParts<B>> OrderedIndex<B> for TreeIndex<B, P> {
     }
 
     fn len(&self) -> usize {
-        self.tree.len()
+        self.entries.len()
     }
 
     fn entry_size(&self) -> usize {
-        size_of::<Entry<P::Stored>>()
+        Entries::<P::Layout>::ENTRY_SIZE
     }
 
     fn ranks(&self, prefix: &[KeyPoint<'_>], range: KeyRange<'_>) -> Range<usize> {
-        let start = self.tree.rank(|entry| self.is_before(&entry.key, prefix, range));
-        let end = self.tree.rank(|entry| !self.is_after(&entry.key, prefix, range));
-        start..end.max(start)
+        self.entries.ranks(prefix, range)
     }
 
     fn visit(&self, ranks: Range<usize>, visit: &mut dyn FnMut(RowId) -> ControlFlow<()>) -> ControlFlow<()> {
-        self.tree.visit(ranks, &mut |entry| visit(entry.row))
+        self.entries.visit(ranks, visit)
     }
 
     fn visit_desc(
@@ -165,97 +150,29 @@ impl<B: 'static, P: KeyParts<B>> OrderedIndex<B> for TreeIndex<B, P> {
         ranks: Range<usize>,
         visit: &mut dyn FnMut(RowId) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        // Rows of equal keys must come in the order of insertion, so they are gathered until the key changes. A long run
-        // is not gathered: its start is looked up, and it is visited forwards.
-        const GATHER: usize = 32;
-        let mut end = ranks.end;
-        while end > ranks.start {
-            let mut run: Vec<RowId> = Vec::new();
-            let mut key: Option<P::Stored> = None;
-            let mut long = false;
-            let flow = self.tree.visit_rev(ranks.start..end, &mut |entry| {
-                if key.as_ref().is_none_or(|key| *key != entry.key) {
-                    for row in run.drain(..).rev() {
-                        visit(row)?;
-                        end -= 1;
-                    }
-                    key = Some(entry.key.clone());
-                } else if run.len() == GATHER {
-                    long = true;
-                    return ControlFlow::Break(());
-                }
-                run.push(entry.row);
-                ControlFlow::Continue(())
-            });
-            if long {
-                let Some(key) = key else { break };
-                let start = self.tree.rank(|entry| entry.key < key).max(ranks.start);
-                self.tree.visit(start..end, &mut |entry| visit(entry.row))?;
-                end = start;
-                continue;
-            }
-            flow?;
-            for row in run.drain(..).rev() {
-                visit(row)?;
-            }
-            break;
-        }
-        ControlFlow::Continue(())
+        self.entries.visit_desc(ranks, visit)
     }
 
     fn rank_after(&self, key: &[KeyPoint<'_>], row: RowId) -> usize {
-        self.tree.rank(|entry| self.compare_prefix(&entry.key, key).then(entry.row.cmp(&row)).is_le())
+        self.entries.rank_after(key, row)
     }
 
     fn row_at(&self, rank: usize) -> Option<RowId> {
-        self.tree.at(rank).map(|entry| entry.row)
+        self.entries.row_at(rank)
     }
 
     fn holds(&self, record: &B, prefix: &[KeyPoint<'_>], range: KeyRange<'_>) -> bool {
         let mut holds = false;
-        self.parts.keys(record, &mut |key| {
-            holds |= !self.is_before(&key, prefix, range) && !self.is_after(&key, prefix, range);
-        });
+        self.parts.keys(record, &mut |key| holds |= Entries::<P::Layout>::lies(&key, prefix, range));
         holds
     }
 
     fn own(&self, part: usize, value: &dyn Any) -> Option<OwnedValue> {
-        self.parts.own(part, value)
+        P::Layout::own(part, value)
     }
 
     fn stabs(&self) -> Box<dyn Stabs<B>> {
         stabs(self.parts)
-    }
-}
-
-impl<B, P: KeyParts<B>> TreeIndex<B, P> {
-    /// Whether a key comes before all that have the prefix and then lie in the range.
-    fn is_before(&self, key: &P::Stored, prefix: &[KeyPoint<'_>], range: KeyRange<'_>) -> bool {
-        let order = self.compare_prefix(key, prefix).then_with(|| match range.start {
-            Bound::Unbounded => Ordering::Greater,
-            Bound::Included(point) => self.parts.compare(key, prefix.len(), point).then(Ordering::Greater),
-            Bound::Excluded(point) => self.parts.compare(key, prefix.len(), point).then(Ordering::Less),
-        });
-        order.is_lt()
-    }
-
-    /// Whether a key comes after all that have the prefix and then lie in the range.
-    fn is_after(&self, key: &P::Stored, prefix: &[KeyPoint<'_>], range: KeyRange<'_>) -> bool {
-        let order = self.compare_prefix(key, prefix).then_with(|| match range.end {
-            Bound::Unbounded => Ordering::Less,
-            Bound::Included(point) => self.parts.compare(key, prefix.len(), point).then(Ordering::Less),
-            Bound::Excluded(point) => self.parts.compare(key, prefix.len(), point).then(Ordering::Greater),
-        });
-        order.is_gt()
-    }
-
-    fn compare_prefix(&self, key: &P::Stored, prefix: &[KeyPoint<'_>]) -> Ordering {
-        prefix
-            .iter()
-            .enumerate()
-            .map(|(part, point)| self.parts.compare(key, part, *point))
-            .find(|order| order.is_ne())
-            .unwrap_or(Ordering::Equal)
     }
 }
 

@@ -1,4 +1,7 @@
 //! The keys of ordered indexes: how a field's value is kept, and how keys are made of parts.
+//!
+//! What is kept and compared ([`Layout`]) knows no bucket, and what reads a record ([`KeyParts`]) does nothing else: so the
+//! code of the indexes is compiled once for each type of key, and not for each bucket.
 
 use std::any::Any;
 use std::cmp::Ordering;
@@ -109,16 +112,22 @@ impl<T> CodecOfPlain<T> for Probe<T> {
 
 /// One part of an index's key.
 pub trait Part<B>: Copy + Send + Sync + 'static {
+    /// How it is kept.
+    type Layout: PartLayout;
+    /// A record's value.
+    fn read(&self, record: &B) -> Option<<Self::Layout as PartLayout>::Stored>;
+}
+
+/// How a part of a key is kept and compared.
+pub trait PartLayout: 'static {
     /// What the index holds of it.
     type Stored: Ord + Clone + Send + Sync + 'static;
-    /// A record's value.
-    fn read(&self, record: &B) -> Option<Self::Stored>;
     /// Compares a kept part with a point.
-    fn compare(&self, stored: &Self::Stored, point: KeyPoint<'_>) -> Ordering;
+    fn compare(stored: &Self::Stored, point: KeyPoint<'_>) -> Ordering;
     /// A copy of a point's value; `None` if it is of another type.
-    fn own(&self, value: &dyn Any) -> Option<OwnedValue>;
+    fn own(value: &dyn Any) -> Option<OwnedValue>;
     /// A point as the index holds it; `None` if it is of another type.
-    fn of_point(&self, point: KeyPoint<'_>) -> Option<Self::Stored>;
+    fn of_point(point: KeyPoint<'_>) -> Option<Self::Stored>;
 }
 
 fn store_point<C: Codec>(point: KeyPoint<'_>) -> Option<C::Stored> {
@@ -191,33 +200,47 @@ fn compare_value<C: Codec>(stored: &C::Stored, point: KeyPoint<'_>) -> Ordering 
 }
 
 impl<B: 'static, C: Codec> Part<B> for Req<B, C> {
-    type Stored = C::Stored;
+    type Layout = Always<C>;
 
     fn read(&self, record: &B) -> Option<C::Stored> {
         (self.get)(record).map(C::store)
     }
-
-    fn compare(&self, stored: &C::Stored, point: KeyPoint<'_>) -> Ordering {
-        compare_value::<C>(stored, point)
-    }
-
-    fn own(&self, value: &dyn Any) -> Option<OwnedValue> {
-        own_value::<C>(value)
-    }
-
-    fn of_point(&self, point: KeyPoint<'_>) -> Option<C::Stored> {
-        store_point::<C>(point)
-    }
 }
 
 impl<B: 'static, C: Codec> Part<B> for Opt<B, C> {
-    type Stored = Option<C::Stored>;
+    type Layout = Sometimes<C>;
 
     fn read(&self, record: &B) -> Option<Option<C::Stored>> {
         Some((self.get)(record).map(C::store))
     }
+}
 
-    fn compare(&self, stored: &Option<C::Stored>, point: KeyPoint<'_>) -> Ordering {
+/// The layout of values that every record has: of a part of a key, and of the elements of a collection.
+pub struct Always<C>(PhantomData<fn() -> C>);
+
+/// The layout of values that some records have.
+pub struct Sometimes<C>(PhantomData<fn() -> C>);
+
+impl<C: Codec> PartLayout for Always<C> {
+    type Stored = C::Stored;
+
+    fn compare(stored: &C::Stored, point: KeyPoint<'_>) -> Ordering {
+        compare_value::<C>(stored, point)
+    }
+
+    fn own(value: &dyn Any) -> Option<OwnedValue> {
+        own_value::<C>(value)
+    }
+
+    fn of_point(point: KeyPoint<'_>) -> Option<C::Stored> {
+        store_point::<C>(point)
+    }
+}
+
+impl<C: Codec> PartLayout for Sometimes<C> {
+    type Stored = Option<C::Stored>;
+
+    fn compare(stored: &Option<C::Stored>, point: KeyPoint<'_>) -> Ordering {
         match (stored, point) {
             (None, KeyPoint::Absent) => Ordering::Equal,
             (None, KeyPoint::Value(_)) => Ordering::Less,
@@ -225,11 +248,11 @@ impl<B: 'static, C: Codec> Part<B> for Opt<B, C> {
         }
     }
 
-    fn own(&self, value: &dyn Any) -> Option<OwnedValue> {
+    fn own(value: &dyn Any) -> Option<OwnedValue> {
         own_value::<C>(value)
     }
 
-    fn of_point(&self, point: KeyPoint<'_>) -> Option<Option<C::Stored>> {
+    fn of_point(point: KeyPoint<'_>) -> Option<Option<C::Stored>> {
         match point {
             KeyPoint::Absent => Some(None),
             point => store_point::<C>(point).map(Some),
@@ -239,33 +262,35 @@ impl<B: 'static, C: Codec> Part<B> for Opt<B, C> {
 
 /// The whole key of an index: one to six parts, or the elements of a collection.
 pub trait KeyParts<B>: Copy + Send + Sync + 'static {
-    /// What the index holds.
-    type Stored: Ord + Clone + Send + Sync + 'static;
+    /// How the key is kept.
+    type Layout: Layout;
     /// Calls `emit` with a record's keys.
-    fn keys(&self, record: &B, emit: &mut dyn FnMut(Self::Stored));
-    /// Compares a part of a kept key with a point.
-    fn compare(&self, stored: &Self::Stored, part: usize, point: KeyPoint<'_>) -> Ordering;
+    fn keys(&self, record: &B, emit: &mut dyn FnMut(<Self::Layout as Layout>::Stored));
     /// Whether two records have the same keys.
     fn same(&self, a: &B, b: &B) -> bool;
+}
+
+/// How the keys of an index are kept and compared.
+pub trait Layout: 'static {
+    /// What the index holds.
+    type Stored: Ord + Clone + Send + Sync + 'static;
+    /// Compares a part of a kept key with a point.
+    fn compare(stored: &Self::Stored, part: usize, point: KeyPoint<'_>) -> Ordering;
     /// A copy of a value of a part; `None` if it is of another type.
-    fn own(&self, part: usize, value: &dyn Any) -> Option<OwnedValue>;
+    fn own(part: usize, value: &dyn Any) -> Option<OwnedValue>;
     /// The first part of the key.
     type First: Ord + Clone + Send + Sync + 'static;
     /// The first part of a kept key.
-    fn first(&self, stored: &Self::Stored) -> Self::First;
+    fn first(stored: &Self::Stored) -> Self::First;
     /// A point of the first part; `None` if it is of another type.
-    fn first_of(&self, point: KeyPoint<'_>) -> Option<Self::First>;
+    fn first_of(point: KeyPoint<'_>) -> Option<Self::First>;
 }
 
 impl<B: 'static, C: Codec> KeyParts<B> for Each<B, C> {
-    type Stored = C::Stored;
+    type Layout = Always<C>;
 
     fn keys(&self, record: &B, emit: &mut dyn FnMut(C::Stored)) {
         (self.visit)(record, &mut |value| emit(C::store(value)));
-    }
-
-    fn compare(&self, stored: &C::Stored, _part: usize, point: KeyPoint<'_>) -> Ordering {
-        compare_value::<C>(stored, point)
     }
 
     fn same(&self, a: &B, b: &B) -> bool {
@@ -276,18 +301,26 @@ impl<B: 'static, C: Codec> KeyParts<B> for Each<B, C> {
         };
         keys(a) == keys(b)
     }
+}
 
-    fn own(&self, _part: usize, value: &dyn Any) -> Option<OwnedValue> {
+impl<C: Codec> Layout for Always<C> {
+    type Stored = C::Stored;
+
+    fn compare(stored: &C::Stored, _part: usize, point: KeyPoint<'_>) -> Ordering {
+        compare_value::<C>(stored, point)
+    }
+
+    fn own(_part: usize, value: &dyn Any) -> Option<OwnedValue> {
         own_value::<C>(value)
     }
 
     type First = C::Stored;
 
-    fn first(&self, stored: &C::Stored) -> C::Stored {
+    fn first(stored: &C::Stored) -> C::Stored {
         stored.clone()
     }
 
-    fn first_of(&self, point: KeyPoint<'_>) -> Option<C::Stored> {
+    fn first_of(point: KeyPoint<'_>) -> Option<C::Stored> {
         store_point::<C>(point)
     }
 }
@@ -298,47 +331,51 @@ macro_rules! key_parts {
     };
     (@all $first:ident; $($part:ident $number:tt),+) => {
         impl<B: 'static, $($part: Part<B>),+> KeyParts<B> for ($($part,)+) {
-            type Stored = ($($part::Stored,)+);
+            type Layout = ($($part::Layout,)+);
 
-            fn keys(&self, record: &B, emit: &mut dyn FnMut(Self::Stored)) {
+            fn keys(&self, record: &B, emit: &mut dyn FnMut(<Self::Layout as Layout>::Stored)) {
                 if let ($(Some($part),)+) = ($(self.$number.read(record),)+) {
                     emit(($($part,)+));
-                }
-            }
-
-            fn compare(&self, stored: &Self::Stored, part: usize, point: KeyPoint<'_>) -> Ordering {
-                match part {
-                    $($number => self.$number.compare(&stored.$number, point),)+
-                    _ => Ordering::Equal,
                 }
             }
 
             fn same(&self, a: &B, b: &B) -> bool {
                 $(self.$number.read(a) == self.$number.read(b))&&+
             }
+        }
 
-            fn own(&self, part: usize, value: &dyn Any) -> Option<OwnedValue> {
+        impl<$($part: PartLayout),+> Layout for ($($part,)+) {
+            type Stored = ($($part::Stored,)+);
+
+            fn compare(stored: &Self::Stored, part: usize, point: KeyPoint<'_>) -> Ordering {
                 match part {
-                    $($number => self.$number.own(value),)+
+                    $($number => $part::compare(&stored.$number, point),)+
+                    _ => Ordering::Equal,
+                }
+            }
+
+            fn own(part: usize, value: &dyn Any) -> Option<OwnedValue> {
+                match part {
+                    $($number => $part::own(value),)+
                     _ => None,
                 }
             }
 
             type First = $first::Stored;
 
-            fn first(&self, stored: &Self::Stored) -> Self::First {
+            fn first(stored: &Self::Stored) -> Self::First {
                 stored.0.clone()
             }
 
-            fn first_of(&self, point: KeyPoint<'_>) -> Option<Self::First> {
-                self.0.of_point(point)
+            fn first_of(point: KeyPoint<'_>) -> Option<Self::First> {
+                $first::of_point(point)
             }
         }
     };
 }
 #[allow(non_snake_case, reason = "the type parameters name the values too")]
 mod tuples {
-    use super::{Any, KeyParts, KeyPoint, Ordering, OwnedValue, Part};
+    use super::{Any, KeyParts, KeyPoint, Layout, Ordering, OwnedValue, Part, PartLayout};
 
     key_parts!(P0 0);
     key_parts!(P0 0, P1 1);

@@ -6,6 +6,7 @@ mod commit;
 mod committer;
 mod counted;
 mod counts;
+mod entries;
 mod fill;
 mod gate;
 mod hash;

@@ -9,7 +9,7 @@ use super::commit::{Commit, Definition};
 use super::committer::Committer;
 use super::counts::Counts;
 use super::gate::{Gate, Lease};
-use super::root::Entry;
+use super::root::{AnyTable, Entry};
 use super::turn::{Place, Queue, Request, Retired, RunOnce, Running};
 use super::{
     CommitLog, HashState, Hashing, Keep, KeepWhen, NEVER, Root, Slot, StoredRecord, StoredSchema, Table,
@@ -18,6 +18,7 @@ use super::{
 use crate::bucket::Bucket;
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::schema::Schema;
 use crate::sync::{ArcSwap, AtomicBool, AtomicU64, Guard, Mutex, MutexGuard};
 
 /// The current root, the turn to write, and the log.
@@ -322,8 +323,12 @@ impl Engine {
 
     /// The latest root, with a bucket of which nobody knows yet.
     pub(crate) fn root_with<B: Bucket>(&self, table: &Table<B>) -> Root {
+        self.root_with_any(B::NAME, Arc::new(table.clone()))
+    }
+
+    fn root_with_any(&self, name: &'static str, table: Arc<dyn AnyTable>) -> Root {
         let mut root = Root::clone(&self.load());
-        root.slots.push_back(Entry { name: B::NAME, table: Some(Arc::new(table.clone())) });
+        root.slots.push_back(Entry { name, table: Some(table) });
         root
     }
 
@@ -331,9 +336,7 @@ impl Engine {
     pub(crate) fn install<B: Bucket>(&self, mut table: Table<B>) {
         drop(table.keep());
         self.note_soonest(table.soonest());
-        let mut root = Root::clone(&self.load());
-        root.slots.push_back(Entry { name: B::NAME, table: Some(Arc::new(table)) });
-        self.root.swap(Arc::new(root));
+        self.root.swap(Arc::new(self.root_with_any(B::NAME, Arc::new(table))));
     }
 
     /// Adds the bucket, empty.
@@ -344,11 +347,16 @@ impl Engine {
     /// Adds the bucket with what it holds.
     pub(crate) fn define_as<B: Bucket>(&self, mut table: Table<B>) -> Result<Slot, Error> {
         drop(table.keep());
+        self.define_any(B::schema(), Arc::new(table))
+    }
+
+    fn define_any(&self, schema: &'static Schema, table: Arc<dyn AnyTable>) -> Result<Slot, Error> {
+        let name = schema.name;
         self.note_soonest(table.soonest());
-        self.write(Place::none(B::NAME), |work| {
-            let slot = work.base().slot(B::NAME);
+        self.write(Place::none(name), |work| {
+            let slot = work.base().slot(name);
             let mut slots = work.base().slots.clone();
-            let entry = Entry { name: B::NAME, table: Some(Arc::new(table)) };
+            let entry = Entry { name, table: Some(table) };
             let slot = match slot {
                 None => {
                     slots.push_back(entry);
@@ -356,24 +364,28 @@ impl Engine {
                 }
                 Some(slot) => {
                     if slots.get(slot.0).is_some_and(|entry| entry.table.is_some()) {
-                        return Err(Error::BucketAlreadyExists { bucket: B::NAME });
+                        return Err(Error::BucketAlreadyExists { bucket: name });
                     }
                     slots.set(slot.0, entry);
                     slot
                 }
             };
-            work.set_slots(slots, Definition::Defined(B::schema()));
+            work.set_slots(slots, Definition::Defined(schema));
             Ok(slot)
         })
     }
 
     /// Takes the bucket away with all of its records.
     pub(crate) fn drop_bucket<B: Bucket>(&self) -> Result<(), Error> {
-        self.write(Place::none(B::NAME), |work| {
-            let slot = work.base().find::<B>()?;
+        self.drop_any(B::schema(), Root::find::<B>)
+    }
+
+    fn drop_any(&self, schema: &'static Schema, find: fn(&Root) -> Result<Slot, Error>) -> Result<(), Error> {
+        self.write(Place::none(schema.name), |work| {
+            let slot = find(work.base())?;
             let mut slots = work.base().slots.clone();
-            slots.set(slot.0, Entry { name: B::NAME, table: None });
-            work.set_slots(slots, Definition::Dropped(B::schema()));
+            slots.set(slot.0, Entry { name: schema.name, table: None });
+            work.set_slots(slots, Definition::Dropped(schema));
             Ok(())
         })
     }

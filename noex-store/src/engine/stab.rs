@@ -10,8 +10,8 @@ use std::ops::Bound;
 
 use smallvec::SmallVec;
 
-use super::index::{KeyPoint, KeyRange};
-use super::key::KeyParts;
+use super::index::KeyRange;
+use super::key::{KeyParts, Layout};
 
 /// Ranges with numbers, over the first part of an index's key.
 pub trait Stabs<B>: Send + Sync {
@@ -41,15 +41,19 @@ enum Side {
 
 struct TypedStabs<B, P: KeyParts<B>> {
     parts: P,
-    points: BTreeMap<P::First, SmallVec<[u32; 2]>>,
-    ranges: Treap<P::First>,
-    len: usize,
+    over: Over<P::Layout>,
     bucket: PhantomData<fn(&B)>,
 }
 
+/// The ranges, whatever bucket their keys are of. Nothing of it is inlined where it would be compiled for each bucket.
+struct Over<L: Layout> {
+    points: BTreeMap<L::First, SmallVec<[u32; 2]>>,
+    ranges: Treap<L::First>,
+    len: usize,
+}
+
 pub(crate) fn stabs<B: 'static, P: KeyParts<B>>(parts: P) -> Box<dyn Stabs<B>> {
-    let ranges = Treap { root: None, seed: 1 };
-    Box::new(TypedStabs { parts, points: BTreeMap::new(), ranges, len: 0, bucket: PhantomData })
+    Box::new(TypedStabs { parts, over: Over::new(), bucket: PhantomData })
 }
 
 enum Place<K> {
@@ -57,10 +61,15 @@ enum Place<K> {
     Range(Cut<K>, Cut<K>),
 }
 
-impl<B: 'static, P: KeyParts<B>> TypedStabs<B, P> {
+impl<L: Layout> Over<L> {
+    #[inline(never)]
+    fn new() -> Self {
+        Self { points: BTreeMap::new(), ranges: Treap { root: None, seed: 1 }, len: 0 }
+    }
+
     /// Where a range belongs; `None` if its values are of another type.
-    fn place(&self, range: KeyRange<'_>) -> Option<Place<P::First>> {
-        let key = |point: KeyPoint<'_>| self.parts.first_of(point);
+    fn place(range: KeyRange<'_>) -> Option<Place<L::First>> {
+        let key = L::first_of;
         let start = match range.start {
             Bound::Unbounded => Cut::Start,
             Bound::Included(point) => Cut::Between(key(point)?, Side::Before),
@@ -78,12 +87,11 @@ impl<B: 'static, P: KeyParts<B>> TypedStabs<B, P> {
             (start, end) => Place::Range(start, end),
         })
     }
-}
 
-impl<B: 'static, P: KeyParts<B>> Stabs<B> for TypedStabs<B, P> {
+    #[inline(never)]
     fn add(&mut self, range: KeyRange<'_>, id: u32) {
         self.len += 1;
-        match self.place(range) {
+        match Self::place(range) {
             Some(Place::Point(key)) => self.points.entry(key).or_default().push(id),
             Some(Place::Range(start, end)) => self.ranges.insert(start, end, id),
             // The derive pairs every index with the tokens of its fields, so the types agree.
@@ -91,9 +99,10 @@ impl<B: 'static, P: KeyParts<B>> Stabs<B> for TypedStabs<B, P> {
         }
     }
 
+    #[inline(never)]
     fn remove(&mut self, range: KeyRange<'_>, id: u32) {
         self.len -= 1;
-        match self.place(range) {
+        match Self::place(range) {
             Some(Place::Point(key)) => {
                 if let Some(ids) = self.points.get_mut(&key) {
                     if let Some(at) = ids.iter().position(|other| *other == id) {
@@ -109,18 +118,31 @@ impl<B: 'static, P: KeyParts<B>> Stabs<B> for TypedStabs<B, P> {
         }
     }
 
+    #[inline(never)]
+    fn visit(&self, key: &L::Stored, visit: &mut dyn FnMut(u32)) {
+        let first = L::first(key);
+        if let Some(ids) = self.points.get(&first) {
+            ids.iter().for_each(|id| visit(*id));
+        }
+        self.ranges.stab(&Cut::Between(first, Side::Before), visit);
+    }
+}
+
+impl<B: 'static, P: KeyParts<B>> Stabs<B> for TypedStabs<B, P> {
+    fn add(&mut self, range: KeyRange<'_>, id: u32) {
+        self.over.add(range, id);
+    }
+
+    fn remove(&mut self, range: KeyRange<'_>, id: u32) {
+        self.over.remove(range, id);
+    }
+
     fn visit(&self, record: &B, visit: &mut dyn FnMut(u32)) {
-        self.parts.keys(record, &mut |key| {
-            let first = self.parts.first(&key);
-            if let Some(ids) = self.points.get(&first) {
-                ids.iter().for_each(|id| visit(*id));
-            }
-            self.ranges.stab(&Cut::Between(first, Side::Before), visit);
-        });
+        self.parts.keys(record, &mut |key| self.over.visit(&key, visit));
     }
 
     fn len(&self) -> usize {
-        self.len
+        self.over.len
     }
 }
 

@@ -111,11 +111,8 @@ impl<V> Leaf<V> {
     }
 
     /// All entries that were not taken back, those of the chain too.
-    fn entries(&self) -> impl Iterator<Item = (u64, &V)> {
-        std::iter::successors(Some(self), |leaf| leaf.more.as_deref()).flat_map(|leaf| {
-            let entries = leaf.entries.iter().enumerate().filter(|(at, _)| !leaf.is_dead(*at));
-            entries.filter_map(|(_, entry)| entry.get().map(|(hash, value)| (*hash, value)))
-        })
+    fn entries(&self) -> Entries<'_, V> {
+        Entries { leaf: Some(self), at: 0 }
     }
 
     fn count(&self) -> usize {
@@ -124,22 +121,76 @@ impl<V> Leaf<V> {
 }
 
 impl<V: Counted> Leaf<V> {
-    /// A leaf of these entries; a chain if they are too many.
-    fn of(entries: impl Iterator<Item = (u64, V)>) -> Arc<Self> {
-        let mut leaf = Self::new(None);
-        let mut len = 0;
-        for (hash, value) in entries {
-            if len == LEAF {
-                leaf.len = AtomicU32::new(LEAF as u32);
-                leaf = Self::new(Some(Arc::new(leaf)));
-                len = 0;
+    /// Loads the counts of the values, which are going to be cloned.
+    fn fetch(&self) {
+        fetch(self.entries().map(|(_, value)| value.count_of()));
+    }
+}
+
+// What follows is compiled once more for each bucket: plain loops are a tenth of the code that chains of iterators are.
+
+/// The entries of a leaf.
+struct Entries<'a, V> {
+    leaf: Option<&'a Leaf<V>>,
+    at: usize,
+}
+
+impl<'a, V> Iterator for Entries<'a, V> {
+    type Item = (u64, &'a V);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (leaf, at) = (self.leaf?, self.at);
+            // Slots are filled in order.
+            match leaf.entries.get(at).and_then(OnceLock::get) {
+                Some((hash, value)) => {
+                    self.at += 1;
+                    if !leaf.is_dead(at) {
+                        return Some((*hash, value));
+                    }
+                }
+                None => (self.leaf, self.at) = (leaf.more.as_deref(), 0),
             }
-            // Nobody else sees the leaf yet, so its cells are made full instead of being filled.
-            leaf.entries[len] = OnceLock::from((hash, value));
-            len += 1;
         }
-        leaf.len = AtomicU32::new(len as u32);
-        Arc::new(leaf)
+    }
+}
+
+/// A leaf in the making; a chain if the entries are too many for one. Nobody else sees it yet, so its cells are made full instead of
+/// being filled.
+struct NewLeaf<V> {
+    leaf: Leaf<V>,
+    len: usize,
+}
+
+impl<V> NewLeaf<V> {
+    fn new() -> Self {
+        Self { leaf: Leaf::new(None), len: 0 }
+    }
+
+    fn push(&mut self, hash: u64, value: V) {
+        if self.len == LEAF {
+            self.leaf.len = AtomicU32::new(LEAF as u32);
+            let full = std::mem::replace(&mut self.leaf, Leaf::new(None));
+            self.leaf.more = Some(Arc::new(full));
+            self.len = 0;
+        }
+        self.leaf.entries[self.len] = OnceLock::from((hash, value));
+        self.len += 1;
+    }
+
+    fn finish(mut self) -> Arc<Leaf<V>> {
+        self.leaf.len = AtomicU32::new(self.len as u32);
+        Arc::new(self.leaf)
+    }
+}
+
+impl<V: Clone> NewLeaf<V> {
+    /// Adds the entries of another leaf.
+    fn copy(&mut self, leaf: &Leaf<V>) {
+        for (hash, value) in leaf.entries() {
+            self.push(hash, value.clone());
+        }
     }
 }
 
@@ -198,10 +249,11 @@ impl<V: Counted, const BITS: u32> HashTrie<V, BITS> {
         if leaf.is_full() {
             return self.split(hash, value);
         }
-        fetch(leaf.entries().map(|(_, value)| value.count_of()));
-        let entries = leaf.entries().map(|(hash, value)| (hash, value.clone()));
-        let changed = Leaf::of(entries.chain([(hash, value)]));
-        self.set(hash, changed);
+        leaf.fetch();
+        let mut changed = NewLeaf::new();
+        changed.copy(leaf);
+        changed.push(hash, value);
+        self.set(hash, changed.finish());
     }
 
     /// Marks what was added in place, by a write that is given up, as dead. To be called on what the write started from.
@@ -227,18 +279,27 @@ impl<V: Counted, const BITS: u32> HashTrie<V, BITS> {
     }
 
     /// Puts another leaf in the place of the one with a wanted value.
-    fn change(&mut self, hash: u64, mut wanted: impl FnMut(&V) -> bool, mut new: Option<V>) -> bool {
+    fn change(&mut self, hash: u64, mut wanted: impl FnMut(&V) -> bool, new: Option<V>) -> bool {
         // Looked for first: nothing is copied for a value that is not there.
-        let leaf = self.leaf(hash);
         let is_it = |(own, value): (u64, &V)| own == hash && wanted(value);
-        let Some(at) = leaf.entries().position(is_it) else { return false };
-        fetch(leaf.entries().map(|(_, value)| value.count_of()));
-        let changed = leaf.entries().enumerate().filter_map(|(other, (own, value))| {
-            if other == at { new.take().map(|new| (own, new)) } else { Some((own, value.clone())) }
-        });
-        let changed = Leaf::of(changed);
-        self.set(hash, changed);
+        let Some(at) = self.leaf(hash).entries().position(is_it) else { return false };
+        self.change_at(hash, at, new);
         true
+    }
+
+    /// Puts another leaf in the place of the one of a hash, with another value in this place, or without it.
+    fn change_at(&mut self, hash: u64, at: usize, mut new: Option<V>) {
+        let leaf = self.leaf(hash);
+        leaf.fetch();
+        let mut changed = NewLeaf::new();
+        for (other, (own, value)) in leaf.entries().enumerate() {
+            if other != at {
+                changed.push(own, value.clone());
+            } else if let Some(new) = new.take() {
+                changed.push(own, new);
+            }
+        }
+        self.set(hash, changed.finish());
     }
 
     /// Puts another leaf in the place of the one of a hash.
@@ -293,9 +354,10 @@ fn children_mut<V>(node: &mut Arc<[Node<V>]>) -> &mut [Node<V>] {
 
 /// Puts a leaf in each place that it stands for: where the lowest `bits` bits are those of `at`.
 fn put<V>(children: &mut [Node<V>], at: usize, bits: u32, leaf: &Arc<Leaf<V>>) {
-    let first = at & ((1 << bits) - 1);
-    for child in children.iter_mut().skip(first).step_by(1 << bits) {
+    let mut place = at & ((1 << bits) - 1);
+    while let Some(child) = children.get_mut(place) {
         *child = Node::Leaf { bits, leaf: Arc::clone(leaf) };
+        place += 1 << bits;
     }
 }
 
@@ -327,16 +389,19 @@ fn insert<V: Counted, const BITS: u32>(node: &mut Arc<[Node<V>]>, entry: (u64, V
             return;
         }
         if 1 << bits == node.len() {
-            *node = node.iter().chain(node.iter()).cloned().collect();
+            let mut twice = node.to_vec();
+            twice.extend_from_slice(node);
+            *node = twice.into();
         }
-        fetch(leaf.entries().map(|(_, value)| value.count_of()));
-        let half = |upper: u64| {
-            let entries = leaf.entries().filter(|(hash, _)| hash >> (shift + bits) & 1 == upper);
-            Leaf::of(entries.map(|(hash, value)| (hash, value.clone())))
-        };
+        leaf.fetch();
+        let (mut lower, mut upper) = (NewLeaf::new(), NewLeaf::new());
+        for (hash, value) in leaf.entries() {
+            let half = if hash >> (shift + bits) & 1 == 0 { &mut lower } else { &mut upper };
+            half.push(hash, value.clone());
+        }
         let first = at & ((1 << bits) - 1);
-        put(children_mut(node), first, bits + 1, &half(0));
-        put(children_mut(node), first | 1 << bits, bits + 1, &half(1));
+        put(children_mut(node), first, bits + 1, &lower.finish());
+        put(children_mut(node), first | 1 << bits, bits + 1, &upper.finish());
     }
 }
 
@@ -360,7 +425,10 @@ fn set<V: Counted, const BITS: u32>(
         && *same == bits
         && leaf.count() + other.count() <= JOIN
     {
-        leaf = Leaf::of(leaf.entries().chain(other.entries()).map(|(hash, value)| (hash, value.clone())));
+        let mut joined = NewLeaf::new();
+        joined.copy(&leaf);
+        joined.copy(other);
+        leaf = joined.finish();
         bits = higher;
     }
     if bits == 0 {
@@ -368,9 +436,12 @@ fn set<V: Counted, const BITS: u32>(
     }
     put(children, at, bits, &leaf);
     if bits < before {
-        let needed = children.iter().map(Node::bits::<BITS>).max().unwrap_or_default();
+        let mut needed = 0;
+        for child in &*children {
+            needed = child.bits::<BITS>().max(needed);
+        }
         if 1 << needed < children.len() {
-            *node = children[..1 << needed].iter().cloned().collect();
+            *node = Arc::from(&children[..1 << needed]);
         }
     }
     None

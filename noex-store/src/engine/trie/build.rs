@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Counted, HashTrie, LEAF, Leaf, Node, place};
+use super::{Counted, HashTrie, LEAF, Leaf, NewLeaf, Node, place};
 
 /// Hashes, reversed, each with the place of its value.
 pub(crate) type Hashes = [(u64, usize)];
@@ -45,8 +45,13 @@ impl<V: Counted, const BITS: u32> HashTrie<V, BITS> {
 }
 
 fn leaf_of<V: Counted>(hashes: &Hashes, values: &mut [Option<V>]) -> Arc<Leaf<V>> {
-    let taken = |(reversed, at): &(u64, usize)| Some((reversed.reverse_bits(), values.get_mut(*at)?.take()?));
-    Leaf::of(hashes.iter().filter_map(taken))
+    let mut leaf = NewLeaf::new();
+    for (reversed, at) in hashes {
+        if let Some(value) = values.get_mut(*at).and_then(Option::take) {
+            leaf.push(reversed.reverse_bits(), value);
+        }
+    }
+    leaf.finish()
 }
 
 /// A node of sorted entries, which agree in the bits before `shift`.
@@ -57,14 +62,21 @@ fn grow<V: Counted, const BITS: u32>(
 ) -> Arc<[Node<V>]> {
     let mut parts = Vec::with_capacity(1 << BITS);
     halve::<V, BITS>(hashes, values, shift, (0, 0), &mut parts);
-    let depth = parts.iter().map(|(_, node)| node.bits::<BITS>()).max().unwrap_or_default();
-    let mut children: Vec<Option<Node<V>>> = (0..1_usize << depth).map(|_| None).collect();
-    for (at, node) in parts {
-        for child in children.iter_mut().skip(at).step_by(1 << node.bits::<BITS>()) {
-            *child = Some(node.clone());
+    let mut depth = 0;
+    for (_, node) in &parts {
+        depth = node.bits::<BITS>().max(depth);
+    }
+    // Each is overwritten by whatever belongs there.
+    let Some((_, first)) = parts.first() else { return Arc::default() };
+    let mut children = vec![first.clone(); 1 << depth];
+    for (at, node) in &parts {
+        let mut place = *at;
+        while let Some(child) = children.get_mut(place) {
+            *child = node.clone();
+            place += 1 << node.bits::<BITS>();
         }
     }
-    children.into_iter().flatten().collect()
+    children.into()
 }
 
 /// The children of a node for entries that agree in so many bits more, and are at this place.
