@@ -217,24 +217,21 @@ impl<B: Bucket> AnyChanges for BucketChanges<B> {
 
     fn key(&self, at: usize) -> Value {
         let change = &self.0[at];
-        json_of(change.new().or_else(|| change.old()).map(Record::key))
+        let record = change.new().or_else(|| change.old());
+        record.and_then(|record| serde_json::to_value(record.key()).ok()).unwrap_or_default()
     }
 
     fn old_json(&self, at: usize) -> Value {
-        json_of(self.0[at].old())
+        self.0[at].old().map_or(Value::Null, Record::to_json)
     }
 
     fn new_json(&self, at: usize) -> Value {
-        json_of(self.0[at].new())
+        self.0[at].new().map_or(Value::Null, Record::to_json)
     }
 
     fn stored(&self) -> Result<Vec<StoredChange>, Error> {
         stored_changes(&self.0)
     }
-}
-
-fn json_of(value: impl Serialize) -> Value {
-    serde_json::to_value(value).unwrap_or_default()
 }
 
 /// What one write did to all buckets: the unit in which the store changes, and in which others are told.

@@ -53,6 +53,16 @@ pub(super) fn spread(tasks: Vec<Task<'_>>) {
     });
 }
 
+/// Does all of them, by all cores if so wanted.
+fn do_all(tasks: Vec<Task<'_>>, spreads: bool) {
+    if spreads {
+        return spread(tasks);
+    }
+    for task in tasks {
+        task();
+    }
+}
+
 // What is not generic over the bucket stands in functions of its own: it is compiled once, and not for each bucket.
 
 /// What a hash index is built of: its entries in as many lists as it has parts, or in one, if they are few.
@@ -70,6 +80,15 @@ struct List<V> {
 enum Built<V, const BITS: u32> {
     Part(Part<V>),
     Whole(HashTrie<V, BITS>),
+}
+
+/// So many places for what is still to come. (`resize_with` is ten times the code.)
+fn places<T>(count: usize) -> Vec<Option<T>> {
+    let mut places = Vec::with_capacity(count);
+    for _ in 0..count {
+        places.push(None);
+    }
+    places
 }
 
 fn sort(hashes: &mut [(u64, usize)]) {
@@ -95,10 +114,9 @@ impl<V: Counted + Send + Sync, const BITS: u32> Hashed<V, BITS> {
         let parts = if count < MANY { 1 } else { HashTrie::<V, BITS>::PARTS };
         let room = count / parts * 9 / 8;
         let mut lists = Vec::with_capacity(parts);
-        lists.resize_with(parts, || List {
-            hashes: Vec::with_capacity(room),
-            values: Vec::with_capacity(room),
-        });
+        for _ in 0..parts {
+            lists.push(List { hashes: Vec::with_capacity(room), values: Vec::with_capacity(room) });
+        }
         Self { lists }
     }
 
@@ -121,9 +139,11 @@ impl<V: Counted + Send + Sync, const BITS: u32> Hashed<V, BITS> {
         V: 'a,
     {
         let is_whole = self.lists.len() == 1;
-        built.resize_with(self.lists.len(), || None);
+        *built = places(self.lists.len());
         let mut tasks: Vec<Task<'a>> = Vec::with_capacity(built.len());
-        for (List { mut hashes, mut values }, built) in self.lists.into_iter().zip(built) {
+        let mut built = built.iter_mut();
+        for List { mut hashes, mut values } in self.lists {
+            let Some(built) = built.next() else { break };
             tasks.push(Box::new(move || {
                 sort(&mut hashes);
                 let value = |at: usize| values.get(at)?.as_ref();
@@ -146,10 +166,11 @@ impl<V: Counted + Send + Sync, const BITS: u32> Hashed<V, BITS> {
 /// The index of what was built.
 fn joined<V: Counted, const BITS: u32>(built: Vec<Option<Built<V, BITS>>>) -> HashTrie<V, BITS> {
     let mut parts = Vec::with_capacity(built.len());
-    for built in built.into_iter().flatten() {
+    for built in built {
         match built {
-            Built::Whole(trie) => return trie,
-            Built::Part(part) => parts.push(part),
+            Some(Built::Whole(trie)) => return trie,
+            Some(Built::Part(part)) => parts.push(part),
+            None => {}
         }
     }
     HashTrie::of_parts(parts)
@@ -185,12 +206,18 @@ impl<B: Bucket> BuildingKeys<B> {
 
     fn tasks<'a>(&'a mut self, again: &'a (dyn Fn(RowId) + Sync)) -> Vec<Task<'a>> {
         match self {
-            Self::Inline((hashed, built)) => hashed.take().map_or_else(Vec::new, |hashed| {
-                hashed.tasks(built, |(_, record)| record.meta().row, &|a, b| a.0 == b.0, again)
-            }),
-            Self::InRecord((hashed, built)) => hashed.take().map_or_else(Vec::new, |hashed| {
-                hashed.tasks(built, |record| record.meta().row, &|a, b| a.key() == b.key(), again)
-            }),
+            Self::Inline((hashed, built)) => match hashed.take() {
+                Some(hashed) => {
+                    hashed.tasks(built, |(_, record)| record.meta().row, &|a, b| a.0 == b.0, again)
+                }
+                None => Vec::new(),
+            },
+            Self::InRecord((hashed, built)) => match hashed.take() {
+                Some(hashed) => {
+                    hashed.tasks(built, |record| record.meta().row, &|a, b| a.key() == b.key(), again)
+                }
+                None => Vec::new(),
+            },
         }
     }
 
@@ -208,15 +235,11 @@ impl<B: Bucket> Table<B> {
     pub(super) fn fill(&mut self, records: &[Record<B>], may_spread: bool) -> Vec<(usize, Error)> {
         let shared = Arc::clone(self.shared());
         let (hash, definition) = (&shared.hash, shared.definition);
-        let do_all = |tasks: Vec<Task<'_>>| match may_spread && records.len() >= MANY {
-            true => spread(tasks),
-            false => tasks.into_iter().for_each(|task| task()),
-        };
+        let spreads = may_spread && records.len() >= MANY;
         let Parts { rows, keys, uniques, indexes, leaving } = self.parts_to_fill();
 
         // What each index is of, in the order of the records.
-        let (mut building, mut hashed_uniques) = (None, Vec::new());
-        hashed_uniques.resize_with(uniques.len(), || None);
+        let (mut building, mut hashed_uniques) = (None, places(uniques.len()));
         let mut tasks: Vec<Task<'_>> = vec![Box::new(|| building = Some(BuildingKeys::new(hash, records)))];
         for (hashed, unique) in hashed_uniques.iter_mut().zip(definition.uniques) {
             tasks.push(Box::new(move || {
@@ -241,7 +264,7 @@ impl<B: Bucket> Table<B> {
             }
             *leaving = Leaving::of(&definition.schema, records);
         }));
-        do_all(tasks);
+        do_all(tasks, spreads);
 
         // And the hash indexes, part by part.
         let refused = Mutex::new(Vec::new());
@@ -267,14 +290,21 @@ impl<B: Bucket> Table<B> {
             };
             rules.push((same, again));
         }
-        let mut built: Vec<Vec<Option<Built<RowId, 4>>>> = Vec::new();
-        built.resize_with(uniques.len(), Vec::new);
-        let mut tasks = building.as_mut().map_or_else(Vec::new, |building| building.tasks(&same_key));
-        let hashed = hashed_uniques.into_iter().flatten();
-        for ((hashed, built), (same, again)) in hashed.zip(&mut built).zip(&rules) {
-            tasks.append(&mut hashed.tasks(built, |row| *row, same, again));
+        let mut built: Vec<Vec<Option<Built<RowId, 4>>>> = Vec::with_capacity(uniques.len());
+        for _ in &*uniques {
+            built.push(Vec::new());
         }
-        do_all(tasks);
+        let mut tasks = match &mut building {
+            Some(building) => building.tasks(&same_key),
+            None => Vec::new(),
+        };
+        let (mut places, mut rules) = (built.iter_mut(), rules.iter());
+        for hashed in hashed_uniques {
+            if let (Some(hashed), Some(built), Some((same, again))) = (hashed, places.next(), rules.next()) {
+                tasks.append(&mut hashed.tasks(built, |row| *row, same, again));
+            }
+        }
+        do_all(tasks, spreads);
         if let Some(building) = building {
             *keys = building.finish();
         }

@@ -313,7 +313,7 @@ impl Engine {
     /// A table of what was kept.
     pub(crate) fn restore<B: Bucket>(
         &self,
-        records: impl Iterator<Item = StoredRecord> + Send,
+        records: &mut (dyn Iterator<Item = StoredRecord> + Send),
         schema: Option<&StoredSchema>,
         counters: &[(String, u64)],
     ) -> Result<Table<B>, Error> {

@@ -77,6 +77,10 @@ impl Problems {
         self.one(sort, field, reason, 1, std::iter::once(key.to_owned()));
     }
 
+    pub(super) fn add_all(&mut self, key: &str, misfits: Vec<Misfit>) {
+        misfits.into_iter().for_each(|misfit| self.add(key, misfit));
+    }
+
     pub(super) fn append(&mut self, other: Self) {
         for (sort, RecordProblem { field, reason, keys, records }) in other.0 {
             self.one(sort, field, reason, records, keys.into_iter());
@@ -212,11 +216,11 @@ impl FieldChanges {
 
     fn read<B: Bucket>(&self, text: &str) -> Result<B, Misfit> {
         let (all, without) = self.apply(text)?;
-        let read = from_json(&all);
-        match without {
+        match (from_json(&all), without) {
+            (Ok(value), _) => Ok(value),
             // With `deny_unknown_fields`, what was removed must be. Without need it is not: serde may know it by another name.
-            Some(without) if read.is_err() => Ok(from_json(&without)?),
-            _ => Ok(read?),
+            (Err(_), Some(without)) => from_json(&without).map_err(Misfit::from),
+            (Err(fault), None) => Err(fault.into()),
         }
     }
 }

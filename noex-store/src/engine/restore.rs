@@ -9,6 +9,7 @@ use super::{HashState, RowId, Table};
 use crate::bucket::Bucket;
 use crate::bucket::record::{Meta, Record};
 use crate::error::Error;
+use crate::schema::Schema;
 use crate::sync::Mutex;
 
 impl<B: Bucket> Table<B> {
@@ -19,7 +20,7 @@ impl<B: Bucket> Table<B> {
     /// [`Error::IncompatibleRecords`].
     pub(crate) fn restore(
         hash: HashState,
-        records: impl Iterator<Item = StoredRecord> + Send,
+        records: &mut (dyn Iterator<Item = StoredRecord> + Send),
         schema: Option<&StoredSchema>,
         counters: &[(String, u64)],
     ) -> Result<Self, Error> {
@@ -30,13 +31,20 @@ impl<B: Bucket> Table<B> {
             problems.add(&key, Misfit::of_insert(error));
         }
         problems.into_result(B::NAME)?;
-        records.iter().for_each(|record| table.advance_counters(record.value()));
+        for record in &records {
+            table.advance_counters(record.value());
+        }
         for (name, last) in counters {
-            let renamed = B::schema().fields.iter().find(|field| field.renamed_from.contains(&name.as_str()));
-            table.advance_counter(renamed.map_or(name, |field| field.name), *last);
+            table.advance_counter(name_now(B::schema(), name), *last);
         }
         Ok(table)
     }
+}
+
+/// The name that a field has now.
+fn name_now<'n>(schema: &'static Schema, name: &'n str) -> &'n str {
+    let renamed = schema.fields.iter().find(|field| field.renamed_from.contains(&name));
+    renamed.map_or(name, |field| field.name)
 }
 
 fn in_order(mut refused: Vec<(usize, Error)>) -> Vec<(usize, Error)> {
@@ -47,41 +55,58 @@ fn in_order(mut refused: Vec<(usize, Error)>) -> Vec<(usize, Error)> {
 /// Records that are read by a thread at once.
 const CHUNK: usize = 1024;
 
-/// Reads and validates records, whose rows are their numbers; by all cores, if there are many.
-fn read_all<B: Bucket>(
-    records: impl Iterator<Item = StoredRecord> + Send,
-    schema: Option<&StoredSchema>,
-) -> (Vec<Record<B>>, Problems) {
-    let read_one = reader::<B>(schema);
+/// Has chunks of records read, each told with its number; by all cores, if there are many. Their number. Compiled once, and not for each
+/// bucket.
+fn read_chunks(
+    records: &mut (dyn Iterator<Item = StoredRecord> + Send),
+    read: &(dyn Fn(usize, Vec<StoredRecord>) + Sync),
+) -> usize {
     let is_large = records.size_hint().1.is_none_or(|most| most >= MANY);
-    let (source, done) = (Mutex::new((0_usize, records)), Mutex::new(Vec::new()));
+    let source = Mutex::new((0_usize, records));
     let work = || {
         loop {
             let (number, chunk) = {
                 let mut source = source.lock();
-                let chunk: Vec<_> = source.1.by_ref().take(CHUNK).collect();
+                let records = &mut *source.1;
+                let chunk: Vec<_> = records.take(CHUNK).collect();
                 source.0 += 1;
                 (source.0 - 1, chunk)
             };
             if chunk.is_empty() {
                 return;
             }
-            let read = read_chunk(chunk, number * CHUNK, &read_one);
-            done.lock().push((number, read));
+            read(number, chunk);
         }
     };
     // One thread takes the small ones.
     let threads = if is_large { cores() } else { 1 };
     spread((0..threads).map(|_| Box::new(work) as Task<'_>).collect());
-    let (chunks, done) = (source.into_inner().0, done.into_inner());
-    let mut all = Vec::with_capacity(done.iter().map(|(_, (records, _))| records.len()).sum());
-    let mut by_number: Vec<Option<(Vec<Record<B>>, Problems)>> = (0..chunks).map(|_| None).collect();
-    for (number, read) in done {
+    source.into_inner().0
+}
+
+/// Reads and validates records, whose rows are their numbers.
+fn read_all<B: Bucket>(
+    records: &mut (dyn Iterator<Item = StoredRecord> + Send),
+    schema: Option<&StoredSchema>,
+) -> (Vec<Record<B>>, Problems) {
+    let read_one = reader::<B>(schema);
+    let done = Mutex::new(Vec::new());
+    let chunks = read_chunks(records, &|number, chunk| {
+        let read = read_chunk(chunk, number * CHUNK, &read_one);
+        done.lock().push((number, read));
+    });
+    let mut by_number: Vec<Option<(Vec<Record<B>>, Problems)>> = Vec::with_capacity(chunks);
+    for _ in 0..chunks {
+        by_number.push(None);
+    }
+    let mut count = 0;
+    for (number, read) in done.into_inner() {
+        count += read.0.len();
         by_number[number] = Some(read);
     }
-    let mut problems = Problems::default();
-    for (records, more) in by_number.into_iter().flatten() {
-        all.extend(records);
+    let (mut all, mut problems) = (Vec::with_capacity(count), Problems::default());
+    for (mut records, more) in by_number.into_iter().flatten() {
+        all.append(&mut records);
         problems.append(more);
     }
     (all, problems)
@@ -93,7 +118,9 @@ fn read_chunk<B: Bucket>(
     read_one: &ReadOne<B>,
 ) -> (Vec<Record<B>>, Problems) {
     let (mut read, mut problems) = (Vec::with_capacity(chunk.len()), Problems::default());
-    for (stored, row) in chunk.into_iter().zip(first as u64..) {
+    let mut row = first as u64;
+    for stored in chunk {
+        row += 1;
         let value = match read_one(&stored) {
             Ok(value) => value,
             Err(misfit) => {
@@ -102,12 +129,13 @@ fn read_chunk<B: Bucket>(
             }
         };
         if let Err(error) = crate::bucket::validate(&value) {
-            Misfit::of_rules(error).into_iter().for_each(|misfit| problems.add(&stored.key, misfit));
+            problems.add_all(&stored.key, Misfit::of_rules(error));
             continue;
         }
         let StoredRecord { version, created_at, updated_at, expires_at, .. } = stored;
         let expires_at = expires_at.and_then(NonZeroU64::new);
-        read.push(Record::new(value, Meta { row: RowId(row), version, created_at, updated_at, expires_at }));
+        let row = RowId(row - 1);
+        read.push(Record::new(value, Meta { row, version, created_at, updated_at, expires_at }));
     }
     (read, problems)
 }

@@ -71,11 +71,15 @@ impl<B: Bucket> Shared<B> {
 
 impl<B: Bucket> Clone for Table<B> {
     fn clone(&self) -> Self {
+        let mut indexes = Vec::with_capacity(self.indexes.len());
+        for index in &self.indexes {
+            indexes.push(index.boxed_clone());
+        }
         Self {
             rows: self.rows.clone(),
             keys: self.keys.clone(),
             uniques: self.uniques.clone(),
-            indexes: self.indexes.iter().map(|index| index.boxed_clone()).collect(),
+            indexes,
             leaving: self.leaving.clone(),
             soonest: self.soonest,
             shared: Arc::clone(&self.shared),
@@ -411,7 +415,7 @@ impl<B: Bucket> Table<B> {
 
     /// The records that have expired at a time, in the order in which they did. O(expired × log n).
     pub(crate) fn due(&self, now: u64) -> Vec<Record<B>> {
-        self.leaving.due(now).into_iter().filter_map(|row| self.rows.get(row).cloned()).collect()
+        self.records(&self.leaving.due(now))
     }
 
     /// This version without the records that have expired at a time: to be read, never to be published.
@@ -425,7 +429,18 @@ impl<B: Bucket> Table<B> {
 
     /// The `n` oldest records: by their creation, ties by their key. O(n × log records).
     pub(crate) fn oldest(&self, n: usize) -> Vec<Record<B>> {
-        self.leaving.oldest(n).into_iter().filter_map(|row| self.rows.get(row).cloned()).collect()
+        self.records(&self.leaving.oldest(n))
+    }
+
+    /// The records of these rows.
+    fn records(&self, rows: &[RowId]) -> Vec<Record<B>> {
+        let mut records = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Some(record) = self.rows.get(*row) {
+                records.push(record.clone());
+            }
+        }
+        records
     }
 
     /// The `n` records that make room for those from `new` on: the first ones from the hand on that nobody has used since it

@@ -263,10 +263,11 @@ impl<B: Bucket> Edit<B> {
     /// Takes out the records that have expired, and tells how many. O(expired × log n) for each index.
     pub(crate) fn purge(&mut self) -> usize {
         let due = self.table.due(self.now);
-        due.iter().for_each(|record| self.table.remove(record));
         let count = due.len();
-        let gone = due.into_iter().map(|record| Change::Deleted { record, reason: Reason::Expired });
-        self.changes.extend(gone);
+        for record in due {
+            self.table.remove(&record);
+            self.changes.push(Change::Deleted { record, reason: Reason::Expired });
+        }
         count
     }
 
@@ -300,7 +301,9 @@ impl<B: Bucket> Edit<B> {
             Evict::Lru => self.table.unused(excess, self.first_new),
             _ => self.table.oldest(excess),
         };
-        leaving.iter().for_each(|record| self.table.remove(record));
+        for record in &leaving {
+            self.table.remove(record);
+        }
         // A record has one change in a commit, whatever happened to it.
         let rows: HashSet<RowId> = leaving.iter().map(|record| record.meta().row).collect();
         let mut told = HashSet::new();
@@ -316,8 +319,11 @@ impl<B: Bucket> Edit<B> {
             }
             _ => true,
         });
-        let rest = leaving.into_iter().filter(|record| !told.contains(&record.meta().row));
-        self.changes.extend(rest.map(|record| Change::Deleted { record, reason: Reason::Evicted }));
+        for record in leaving {
+            if !told.contains(&record.meta().row) {
+                self.changes.push(Change::Deleted { record, reason: Reason::Evicted });
+            }
+        }
         excess
     }
 }

@@ -155,7 +155,7 @@ impl Image {
 /// A bucket's table of what is kept of it.
 pub(crate) fn restored<B: Bucket>(engine: &Engine, image: BucketImage) -> Result<Table<B>, Error> {
     let (schema, counters) = (image.schema.clone(), image.counters.clone());
-    engine.restore::<B>(image.into_records(), schema.as_ref(), &counters)
+    engine.restore::<B>(&mut image.into_records(), schema.as_ref(), &counters)
 }
 
 impl LoadSink for Image {
