@@ -2,7 +2,8 @@
 //! of 20 that are used, as buckets of a store, and read and written as JSON: `cargo bench --bench compile`.
 //!
 //! The crates are written to a folder of their own and built there; what they need is built before the clock runs. Each build is of
-//! the crate alone, after a change of its source.
+//! the crate alone, from scratch; and once more as it is while one works on it: after a change of its source, with what the compiler
+//! has kept of the build before.
 
 use std::fmt::Write;
 use std::fs;
@@ -72,8 +73,8 @@ fn write_crate(folder: &Path, with_buckets: bool, structs: usize, are_used: bool
     fs::write(folder.join("src/lib.rs"), source(with_buckets, structs, are_used)).expect("written");
 }
 
-/// Seconds of a build of the crate alone.
-fn build(folder: &Path, arguments: &[&str], round: usize) -> f64 {
+/// Seconds of a build of the crate alone; `again`: with what the compiler has kept.
+fn build(folder: &Path, arguments: &[&str], again: bool, round: usize) -> f64 {
     let lib = folder.join("src/lib.rs");
     let text = fs::read_to_string(&lib).expect("there");
     fs::write(&lib, format!("{text}// {round}\n")).expect("written");
@@ -83,30 +84,40 @@ fn build(folder: &Path, arguments: &[&str], round: usize) -> f64 {
         .args(["--quiet", "--target-dir", "target"])
         .current_dir(folder)
         .env_remove("RUSTFLAGS")
+        .env("CARGO_INCREMENTAL", if again { "1" } else { "0" })
         .status()
         .expect("cargo");
     assert!(done.success(), "the crate builds");
     start.elapsed().as_secs_f64()
 }
 
-fn compare(base: &Path, structs: usize, are_used: bool, builds: &[&[&str]]) {
+fn compare(base: &Path, structs: usize, are_used: bool, builds: &[(&[&str], bool)]) {
     let folders = [true, false].map(|with_buckets| {
         let folder = base.join(format!("{with_buckets}-{are_used}"));
         write_crate(&folder, with_buckets, structs, are_used);
         folder
     });
-    for arguments in builds {
-        let [ours, serde] = folders.each_ref().map(|folder| {
-            build(folder, arguments, 0);
-            let mut spent: Vec<f64> = (1..=ROUNDS).map(|round| build(folder, arguments, round)).collect();
+    for (arguments, again) in builds {
+        let mut spent = [Vec::new(), Vec::new()];
+        for round in 0..=ROUNDS {
+            for (folder, spent) in folders.iter().zip(&mut spent) {
+                let seconds = build(folder, arguments, *again, round);
+                // The first one also builds what the crate needs.
+                if round > 0 {
+                    spent.push(seconds);
+                }
+            }
+        }
+        let [ours, serde] = spent.map(|mut spent| {
             spent.sort_by(f64::total_cmp);
             spent[ROUNDS / 2]
         });
         let ratio = ours / serde;
         let kept = if ratio <= 3.0 { "kept" } else { "MISSED" };
         println!(
-            "| `cargo {}` | {ours:.2} s | {serde:.2} s | {ratio:.1} times  [at most 3: {kept}] |",
-            arguments.join(" ")
+            "| `cargo {}`{} | {ours:.2} s | {serde:.2} s | {ratio:.1} times  [at most 3: {kept}] |",
+            arguments.join(" "),
+            if *again { ", again after a change" } else { "" }
         );
     }
 }
@@ -114,14 +125,21 @@ fn compare(base: &Path, structs: usize, are_used: bool, builds: &[&[&str]]) {
 fn main() {
     let base = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("compile-time");
     let _ = fs::remove_dir_all(&base);
-    println!("Medians of {ROUNDS} builds of the crate alone.\n");
+    println!("Medians of {ROUNDS} builds of the crate alone, in turns.\n");
     println!(
         "| 100 structs of 10 fields, declared | as buckets | serde alone | |\n| --- | ---: | ---: | ---: |"
     );
-    compare(&base, 100, false, &[&["check"], &["build"], &["build", "--release"]]);
+    let (check, debug, release): (&[&str], &[&str], &[&str]) =
+        (&["check"], &["build"], &["build", "--release"]);
+    compare(
+        &base,
+        100,
+        false,
+        &[(check, false), (debug, false), (release, false), (check, true), (debug, true)],
+    );
     println!(
         "\n| 20 of them, used | in a store | read and written as JSON | |\n| --- | ---: | ---: | ---: |"
     );
-    compare(&base, 20, true, &[&["build"], &["build", "--release"]]);
+    compare(&base, 20, true, &[(debug, false), (release, false), (debug, true)]);
     let _ = fs::remove_dir_all(&base);
 }
