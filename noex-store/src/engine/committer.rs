@@ -87,14 +87,7 @@ impl Engine {
         state.needed = false;
         let leased = std::mem::take(&mut state.leased);
         drop(state);
-        // The users' code is caught in the turn; wakers are not.
-        let led = super::catch("", || {
-            self.lead_waiting(leased);
-            Ok::<_, Error>(())
-        });
-        if let Err(error) = led {
-            tracing::error!(%error, "a task could not be told of its commit");
-        }
+        self.lead_waiting(leased);
         true
     }
 
@@ -116,11 +109,15 @@ impl Engine {
         self.committer.news.notify_all();
     }
 
-    /// Waits until it has. To be called when all writes are refused.
-    pub(super) fn wait_for_committer(&self) {
+    /// Waits until it has; `false` if it has not at the deadline. To be called when all writes are refused.
+    pub(super) fn wait_for_committer(&self, deadline: Instant) -> bool {
         let mut state = self.committer.state.lock();
         while state.running {
-            self.committer.news.wait(&mut state);
+            if Instant::now() >= deadline {
+                return false;
+            }
+            self.committer.news.wait_until(&mut state, deadline);
         }
+        true
     }
 }

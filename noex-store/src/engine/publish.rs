@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::alive::Alive;
 use super::commit::{Commit, Definition};
@@ -294,14 +294,17 @@ impl Engine {
         self.end_committer();
     }
 
-    /// Refuses all writes from now on.
-    pub(crate) fn stop(&self) {
-        self.refuse_writes();
-        // A write that had begun is done when this returns, unless it is that write's code that stops the store.
-        if !Running::in_turn() {
-            self.wait_for_turn();
-            self.wait_for_committer();
+    /// Waits until the writes are done that had begun when they began to be refused; `false` if they are not at the deadline. To be
+    /// called where a thread may block: a disk that they wait for may need whatever polls the caller.
+    pub(crate) fn wait_for_writes(&self, deadline: Instant) -> bool {
+        while self.turn.try_lock().is_none() {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            crate::sync::sleep(Duration::from_millis(1));
         }
+        self.queue.lead();
+        self.wait_for_committer(deadline)
     }
 
     /// Goes on after the last commit of an earlier run. To be called before anything is written.

@@ -404,7 +404,8 @@ where
         self.news.notify_one();
         if now == Told::Done {
             let waker = self.waker.lock().take();
-            waker.into_iter().for_each(Waker::wake);
+            // It is another's code, and what it does is nothing to those who are told after it.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.into_iter().for_each(Waker::wake)));
         }
     }
 }
@@ -461,7 +462,7 @@ impl Running {
         Self::Transaction(id)
     }
 
-    pub(super) fn in_turn() -> bool {
+    pub(crate) fn in_turn() -> bool {
         IN_TURN.with(Cell::get)
     }
 

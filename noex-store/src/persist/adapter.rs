@@ -69,6 +69,10 @@ pub trait LoadSink: Send {
 /// One store uses it at a time. All but [`write_snapshot`](Self::write_snapshot) are called one after the other; that
 /// may run beside the others. A call that failed is made again, after a while, with the same commits and maybe more.
 ///
+/// Futures are polled by threads of the store, or of whoever waits for a durable commit, within the runtime in which the store was started. On one
+/// of a single thread they cannot use its timers and sockets while that thread itself is in a write that waits for them: there, tasks write by
+/// [`transaction_async`](crate::Store::transaction_async).
+///
 /// The whole contract, case by case, is what [`testing::adapter::check`](crate::testing::adapter::check) tries. In one sentence: what [`append`](Self::append) was given is there after a crash once its future is done, and
 /// what a failed or unfinished call was given is there wholly, commit by commit from the first on, or not at all.
 pub trait StorageAdapter: Send + Sync + 'static {

@@ -24,7 +24,8 @@ pub enum Durability {
     /// A commit does not wait; its records are made to JSON later, in a thread of the store.
     Debounced(Duration),
     /// Before anybody sees it: a write returns when its commit is on the disk, and fails if it cannot be. Writes that wait at the
-    /// same time share one sync. A write that failed is taken back on the disk too, as soon as that lets it: only if the machine
+    /// same time share one sync. A write of a handle blocks its thread meanwhile; in a task,
+    /// [`transaction_async`](crate::Store::transaction_async) does not. A write that failed is taken back on the disk too, as soon as that lets it: only if the machine
     /// stops before, it may be there at the next start.
     Immediate,
 }

@@ -561,7 +561,7 @@ impl Store {
 
     /// Stops the store: every later write and subscription fails with [`Error::Stopped`]; reads go on. Subscriptions and streams end
     /// with what the last commit brought, handlers are called with it, and the threads of the store end. Calling it again does
-    /// nothing. Dropping the last `Store` does all of this too, and waits for nothing; handles that are left can still read.
+    /// nothing. Writes that have begun are done before it returns. Dropping the last `Store` does all of this too, and waits for nothing; handles that are left can still read.
     ///
     /// ```
     #[doc = include_str!("../../doc/users.txt")]
@@ -572,10 +572,10 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// [`Error::StopTimedOut`] if handlers or services were not done within the [time](StoreBuilder::stop_timeout): the store is
+    /// [`Error::StopTimedOut`] if writes, handlers or services were not done within the [time](StoreBuilder::stop_timeout): the store is
     /// stopped all the same, and they end when they come to it.
     pub async fn stop(&self) -> Result<(), Error> {
-        self.engine.stop();
+        self.engine.refuse_writes();
         Running::shut_down(&self.services).await
     }
 }

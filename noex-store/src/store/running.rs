@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bridge::{Bridge, BridgeOptions, BridgeProgress, BridgeStats, EventReceiver};
-use crate::engine::{Engine, Version};
+use crate::engine::{self, Engine, Version};
 use crate::error::Error;
 use crate::event::Bus;
 use crate::lifecycle::Sweeper;
@@ -119,14 +119,17 @@ impl Running {
     /// Ends all in order, and waits for it, in a thread of its own: whoever awaits this may be needed by what is waited for.
     pub(super) async fn shut_down(own: &Arc<Self>) -> Result<(), Error> {
         let done = || own.stopped.lock().clone();
+        // Unless it is the code of a write that stops the store, and would wait for itself.
+        let waits = !engine::Running::in_turn();
+        let until = Instant::now() + own.stop_timeout;
         if done().is_none() && own.is_idle() {
-            let outcome = own.end(Instant::now());
+            let outcome = own.end(waits.then_some(until), Instant::now());
             own.stopped.lock().get_or_insert(outcome);
         }
         if done().is_none() {
             let running = Arc::clone(own);
             let work = move || {
-                let outcome = running.end(Instant::now() + running.stop_timeout);
+                let outcome = running.end(waits.then_some(until), until);
                 running.stopped.lock().get_or_insert(outcome);
                 running.stopping.wake();
             };
@@ -146,9 +149,13 @@ impl Running {
             && self.bus.wait_for_handlers(Instant::now())
     }
 
-    fn end(&self, deadline: Instant) -> Result<(), Error> {
-        self.sweeper.stop();
+    /// `writes`: how long to wait for writes that have begun.
+    fn end(&self, writes: Option<Instant>, deadline: Instant) -> Result<(), Error> {
         let mut late = Vec::new();
+        if writes.is_some_and(|until| !self.engine.wait_for_writes(until)) {
+            late.push("writes");
+        }
+        self.sweeper.stop();
         while !self.live.is_settled() {
             if Instant::now() >= deadline {
                 break;
