@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! words           the record's JSON has them somewhere
+//! "a = b"         the same, whatever signs there are
 //! age >= 18       a field and a value, by = != < <= > >= or ~ (has the text in it)
 //! address.city = Praha and age < 30
+//! name = "Adam and Eve"
 //! ```
 
 use std::cmp::Ordering;
@@ -56,10 +58,14 @@ impl Condition {
     /// A field that the bucket has not, in words for whoever typed it.
     pub(super) fn read(text: &str, schema: &Schema) -> Result<Self, String> {
         let text = text.trim();
+        if let Ok(quoted) = serde_json::from_str::<String>(text) {
+            return Ok(Self::Text(quoted.to_lowercase()));
+        }
         if !text.contains(['=', '<', '>', '~']) {
             return Ok(Self::Text(text.to_lowercase()));
         }
-        let fields: Result<_, String> = text.split(" and ").map(|part| Field::read(part, schema)).collect();
+        let fields: Result<_, String> =
+            parts(text).into_iter().map(|part| Field::read(part, schema)).collect();
         fields.map(Self::Fields)
     }
 
@@ -73,6 +79,27 @@ impl Condition {
             }
         }
     }
+}
+
+/// What stands between the `and`s that are not quoted.
+fn parts(text: &str) -> Vec<&str> {
+    const AND: &str = " and ";
+    let (mut parts, mut start) = (Vec::new(), 0);
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for (at, sign) in text.char_indices() {
+        match sign {
+            _ if is_escaped => is_escaped = false,
+            '\\' if is_quoted => is_escaped = true,
+            '"' => is_quoted = !is_quoted,
+            ' ' if !is_quoted && at >= start && text[at..].starts_with(AND) => {
+                parts.push(&text[start..at]);
+                start = at + AND.len();
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
 }
 
 impl Field {
@@ -149,9 +176,10 @@ mod tests {
         id: u64,
         code: String,
         place: Option<serde_json::Value>,
+        note: String,
     }
 
-    const RECORD: &str = r#"{"id":12,"code":"7","place":{"city":"Plzeň","height":310.5}}"#;
+    const RECORD: &str = r#"{"id":12,"code":"7","place":{"city":"Plzeň","height":310.5},"note":"salt and \"pepper\" and = <"}"#;
 
     fn holds(text: &str) -> bool {
         Condition::read(text, Thing::schema()).expect(text).holds(RECORD)
@@ -174,12 +202,23 @@ mod tests {
             "",
             "plzeň",
             "\"id\":12",
+            "\"PLZEŇ\"",
+            "note = \"salt and \\\"pepper\\\" and = <\" and id = 12",
+            "note ~ \" and \\\"p\"",
+            "\"and = <\"",
         ] {
             assert!(holds(yes), "{yes}");
         }
-        for no in
-            ["id = 13", "id > 12", "id > twelve", "code < 5", "place.city = plz", "id=12 and id=13", "prague"]
-        {
+        for no in [
+            "id = 13",
+            "id > 12",
+            "id > twelve",
+            "code < 5",
+            "place.city = plz",
+            "id=12 and id=13",
+            "prague",
+            "\"id = 12\"",
+        ] {
             assert!(!holds(no), "{no}");
         }
     }
@@ -187,7 +226,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_told() {
         let told = |text| Condition::read(text, Thing::schema()).unwrap_err();
-        assert_eq!(told("name = 1"), "bucket `things` has no field `name`; it has id, code, place");
+        assert_eq!(told("name = 1"), "bucket `things` has no field `name`; it has id, code, place, note");
         assert_eq!(
             told("id = 1 and code"),
             "`code` is no condition: write a field, one of = != < <= > >= ~, and a value"
