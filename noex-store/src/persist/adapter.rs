@@ -73,8 +73,131 @@ pub trait LoadSink: Send {
 /// of a single thread they cannot use its timers and sockets while that thread itself is in a write that waits for them: there, tasks write by
 /// [`transaction_async`](crate::Store::transaction_async).
 ///
-/// The whole contract, case by case, is what [`testing::adapter::check`](crate::testing::adapter::check) tries. In one sentence: what [`append`](Self::append) was given is there after a crash once its future is done, and
-/// what a failed or unfinished call was given is there wholly, commit by commit from the first on, or not at all.
+/// The whole contract, case by case, is what [`testing::adapter::check`](crate::testing::adapter::check) tries. In one sentence: what
+/// [`append`](Self::append) was given is there after a crash once its future is done, and what a failed or unfinished call was given is there
+/// wholly, commit by commit from the first on, or not at all.
+///
+/// One that keeps values by their names, as an object store does, or a table of a shared database:
+///
+/// ```
+/// use std::collections::{BTreeMap, HashMap};
+/// use std::sync::atomic::{AtomicBool, Ordering};
+/// use std::sync::{Arc, Mutex};
+///
+/// use noex_store::prelude::*;
+/// use noex_store::{
+///     AdapterFuture, LoadSink, SnapshotPart, SnapshotSource, StorageAdapter, StoredCommit, Version, testing,
+/// };
+///
+/// #[derive(Default)]
+/// struct Storage {
+///     values: BTreeMap<String, String>,
+///     /// One store uses it at a time: elsewhere this is a lock, or a lease.
+///     is_used: bool,
+/// }
+///
+/// struct Values {
+///     storage: Arc<Mutex<Storage>>,
+///     is_user: AtomicBool,
+/// }
+///
+/// impl Values {
+///     fn let_go(&self) {
+///         if self.is_user.swap(false, Ordering::SeqCst) && let Ok(mut storage) = self.storage.lock() {
+///             storage.is_used = false;
+///         }
+///     }
+/// }
+///
+/// impl Drop for Values {
+///     fn drop(&mut self) {
+///         self.let_go();
+///     }
+/// }
+///
+/// fn failed(error: impl std::fmt::Display) -> Error {
+///     Error::Persistence { reason: error.to_string() }
+/// }
+///
+/// /// In the order of the versions.
+/// fn name(version: Version) -> String {
+///     format!("commit {:020}", version.get())
+/// }
+///
+/// impl StorageAdapter for Values {
+///     fn name(&self) -> &'static str {
+///         "values"
+///     }
+///
+///     fn load<'a>(&'a self, sink: &'a mut dyn LoadSink) -> AdapterFuture<'a, ()> {
+///         Box::pin(async move {
+///             let mut storage = self.storage.lock().map_err(failed)?;
+///             if std::mem::replace(&mut storage.is_used, true) {
+///                 return Err(failed("another store uses these values"));
+///             }
+///             self.is_user.store(true, Ordering::SeqCst);
+///             let values = &storage.values;
+///             if let Some(text) = values.get("snapshot") {
+///                 let (version, time, parts) = serde_json::from_str(text).map_err(failed)?;
+///                 sink.snapshot(version, time);
+///                 let parts: Vec<SnapshotPart> = parts;
+///                 parts.into_iter().try_for_each(|part| sink.part(part))?;
+///             }
+///             for (_, text) in values.iter().filter(|(name, _)| name.starts_with("commit ")) {
+///                 sink.commit(serde_json::from_str(text).map_err(failed)?)?;
+///             }
+///             Ok(())
+///         })
+///     }
+///
+///     fn append<'a>(&'a self, commits: &'a [StoredCommit]) -> AdapterFuture<'a, ()> {
+///         Box::pin(async move {
+///             let mut storage = self.storage.lock().map_err(failed)?;
+///             for commit in commits {
+///                 let text = serde_json::to_string(commit).map_err(failed)?;
+///                 storage.values.entry(name(commit.version)).or_insert(text);
+///             }
+///             Ok(())
+///         })
+///     }
+///
+///     fn write_snapshot<'a>(&'a self, source: &'a mut dyn SnapshotSource) -> AdapterFuture<'a, ()> {
+///         Box::pin(async move {
+///             let mut parts = Vec::new();
+///             while let Some(part) = source.next_part()? {
+///                 parts.push(part);
+///             }
+///             let text = serde_json::to_string(&(source.version(), source.time(), parts)).map_err(failed)?;
+///             self.storage.lock().map_err(failed)?.values.insert("snapshot".to_owned(), text);
+///             Ok(())
+///         })
+///     }
+///
+///     fn truncate(&self, version: Version) -> AdapterFuture<'_, ()> {
+///         Box::pin(async move {
+///             let mut storage = self.storage.lock().map_err(failed)?;
+///             storage.values.retain(|own, _| !own.starts_with("commit ") || *own > name(version));
+///             Ok(())
+///         })
+///     }
+///
+///     fn wants_snapshot(&self) -> bool {
+///         self.storage.lock().is_ok_and(|storage| storage.values.len() > 1_000)
+///     }
+///
+///     fn close(&self) -> AdapterFuture<'_, ()> {
+///         self.let_go();
+///         Box::pin(std::future::ready(Ok(())))
+///     }
+/// }
+///
+/// let storages: Mutex<HashMap<String, Arc<Mutex<Storage>>>> = Mutex::default();
+/// testing::adapter::check(|name| {
+///     let storage = Arc::clone(storages.lock().map_err(failed)?.entry(name.to_owned()).or_default());
+///     Ok(Values { storage, is_user: AtomicBool::new(false) })
+/// })?;
+/// # Ok::<(), testing::adapter::Failure>(())
+/// ```
 pub trait StorageAdapter: Send + Sync + 'static {
     /// Its name, for people.
     fn name(&self) -> &'static str;
