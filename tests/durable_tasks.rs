@@ -13,8 +13,8 @@ use std::time::Duration;
 use common::keeping::{Flaky, Slow, wait};
 use common::within_seconds;
 use futures_util::future::join_all;
+use noex_store::StorageAdapter;
 use noex_store::prelude::*;
-use noex_store::{AdapterFuture, LoadSink, SnapshotSource, StorageAdapter, StoredCommit, Version};
 
 #[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[bucket(name = "counters")]
@@ -253,51 +253,12 @@ fn whoever_waits_when_the_store_stops_is_told() {
     });
 }
 
-/// An adapter that waits for the runtime that it was made in.
-struct Sleepy {
-    inner: MemoryAdapter,
-    pause: Duration,
-}
-
-impl StorageAdapter for Sleepy {
-    fn name(&self) -> &'static str {
-        "sleepy"
-    }
-
-    fn load<'a>(&'a self, sink: &'a mut dyn LoadSink) -> AdapterFuture<'a, ()> {
-        self.inner.load(sink)
-    }
-
-    fn append<'a>(&'a self, commits: &'a [StoredCommit]) -> AdapterFuture<'a, ()> {
-        Box::pin(async move {
-            tokio::time::sleep(self.pause).await;
-            self.inner.append(commits).await
-        })
-    }
-
-    fn write_snapshot<'a>(&'a self, source: &'a mut dyn SnapshotSource) -> AdapterFuture<'a, ()> {
-        self.inner.write_snapshot(source)
-    }
-
-    fn truncate(&self, version: Version) -> AdapterFuture<'_, ()> {
-        self.inner.truncate(version)
-    }
-
-    fn wants_snapshot(&self) -> bool {
-        false
-    }
-
-    fn close(&self) -> AdapterFuture<'_, ()> {
-        self.inner.close()
-    }
-}
-
 #[test]
 fn a_stop_does_not_block_the_runtime_that_the_disk_needs() {
     within_seconds(60, || {
         wait(async {
-            let sleepy = Sleepy { inner: MemoryAdapter::new(), pause: Duration::from_millis(20) };
-            let store = immediate(sleepy).await.expect("starts");
+            let slow = Slow::in_its_runtime(Duration::from_millis(20));
+            let store = immediate(slow).await.expect("starts");
             let write = insert(&store, 1);
             let stop = async {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -315,8 +276,8 @@ fn a_stop_does_not_block_the_runtime_that_the_disk_needs() {
 fn a_stop_waits_for_a_disk_that_hangs_as_long_as_it_may() {
     within_seconds(60, || {
         wait(async {
-            let sleepy = Sleepy { inner: MemoryAdapter::new(), pause: Duration::from_millis(400) };
-            let persistence = Persistence::new(sleepy).durability(Durability::Immediate);
+            let slow = Slow::in_its_runtime(Duration::from_millis(400));
+            let persistence = Persistence::new(slow).durability(Durability::Immediate);
             let builder = Store::builder().stop_timeout(Duration::from_millis(20)).persistence(persistence);
             // The bucket's definition is a commit, too.
             let store = builder.bucket::<Counter>().start().await.expect("starts");

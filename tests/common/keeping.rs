@@ -164,12 +164,18 @@ impl StorageAdapter for Flaky {
 pub struct Slow {
     inner: MemoryAdapter,
     pause: Duration,
+    /// Whether it waits as a task of the runtime that it is polled in, and blocks no thread.
+    is_task: bool,
     pub appends: Arc<AtomicUsize>,
 }
 
 impl Slow {
     pub fn new(pause: Duration) -> Self {
-        Self { inner: MemoryAdapter::new(), pause, appends: Arc::default() }
+        Self { inner: MemoryAdapter::new(), pause, is_task: false, appends: Arc::default() }
+    }
+
+    pub fn in_its_runtime(pause: Duration) -> Self {
+        Self { is_task: true, ..Self::new(pause) }
     }
 }
 
@@ -183,9 +189,14 @@ impl StorageAdapter for Slow {
     }
 
     fn append<'a>(&'a self, commits: &'a [StoredCommit]) -> AdapterFuture<'a, ()> {
-        self.appends.fetch_add(1, Ordering::SeqCst);
-        std::thread::sleep(self.pause);
-        self.inner.append(commits)
+        Box::pin(async move {
+            self.appends.fetch_add(1, Ordering::SeqCst);
+            match self.is_task {
+                true => tokio::time::sleep(self.pause).await,
+                false => std::thread::sleep(self.pause),
+            }
+            self.inner.append(commits).await
+        })
     }
 
     fn write_snapshot<'a>(&'a self, source: &'a mut dyn SnapshotSource) -> AdapterFuture<'a, ()> {
