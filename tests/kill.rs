@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use noex_store::prelude::*;
 
 #[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,7 +42,22 @@ fn open(folder: &str, adapter: &str) -> Result<Store, Error> {
     wait(Store::builder().bucket::<Note>().bucket::<Copy>().persistence(persistence).start())
 }
 
-/// What is killed: writes a note and its copy in one commit, and says so when that is done. Does nothing when it is run as a test.
+/// Writes a note and its copy.
+fn write(tx: &Transaction, text: &str) -> Result<Record<Note>, Error> {
+    let note = tx.bucket::<Note>()?.insert(Note::draft().text(text))?;
+    tx.bucket::<Copy>()?.insert(Copy { id: note.id, text: note.text.clone() })?;
+    Ok(note)
+}
+
+/// Says that the disk has it.
+fn acknowledge(note: Result<Record<Note>, Error>) {
+    let note = note.expect("written");
+    let line = format!("{} {}\n", note.id, note.text);
+    std::io::stdout().lock().write_all(line.as_bytes()).expect("the parent listens");
+}
+
+/// What is killed: threads and tasks that write a note and its copy in one commit, and say so when that is done. Does nothing when it is
+/// run as a test.
 #[test]
 fn child() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
@@ -53,16 +69,17 @@ fn child() {
             scope.spawn(move || {
                 for number in 0.. {
                     let text = format!("{}-{thread}-{number}", std::process::id());
-                    let note = store.transaction(|tx| {
-                        let note = tx.bucket::<Note>()?.insert(Note::draft().text(text.as_str()))?;
-                        tx.bucket::<Copy>()?.insert(Copy { id: note.id, text: note.text.clone() })?;
-                        Ok::<_, Error>(note)
-                    });
-                    let line = format!("{} {text}\n", note.expect("written").id);
-                    std::io::stdout().lock().write_all(line.as_bytes()).expect("the parent listens");
+                    acknowledge(store.transaction(|tx| write(tx, &text)));
                 }
             });
         }
+        let tasks = (4..12).map(async |task| {
+            for number in 0.. {
+                let text = format!("{}-{task}-{number}", std::process::id());
+                acknowledge(store.transaction_async(async |tx| write(tx, &text)).await);
+            }
+        });
+        wait(join_all(tasks));
     });
 }
 
@@ -76,12 +93,18 @@ fn what_was_acknowledged_is_in_sqlite_after_a_kill() -> Result<(), Box<dyn std::
     kill_again_and_again("sqlite")
 }
 
+/// The number of the thread or task that wrote a text.
+fn task_of(text: &str) -> Option<u32> {
+    text.split('-').nth(1)?.parse().ok()
+}
+
 fn kill_again_and_again(adapter: &str) -> Result<(), Box<dyn std::error::Error>> {
     let kills: u64 = std::env::var("NOEX_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(8);
     let folder = std::env::temp_dir().join(format!("noex-store-kill-{adapter}-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     let path = folder.to_str().ok_or("a path of text")?;
     let mut acknowledged: Vec<(u64, String)> = Vec::new();
+    let mut by_tasks = 0;
     for kill in 0..kills {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["--exact", "child", "--nocapture"])
@@ -114,12 +137,18 @@ fn kill_again_and_again(adapter: &str) -> Result<(), Box<dyn std::error::Error>>
             assert!(notes.get(id).is_some_and(|note| note.text.starts_with(text)), "{id} {text}");
             assert!(copies.get(id).is_some_and(|copy| copy.text.starts_with(text)), "{id} {text}");
         }
+        by_tasks =
+            notes.all().iter().filter(|note| task_of(&note.text).is_some_and(|task| task >= 4)).count();
         assert_eq!(notes.count(), copies.count(), "no half of a transaction");
         assert!(notes.all().iter().all(|note| notes.by_text(&note.text).as_ref() == Some(note)));
         wait(store.stop())?;
     }
     assert!(acknowledged.len() as u64 > kills, "{} acknowledged", acknowledged.len());
-    println!("{adapter}: {} commits acknowledged, {kills} kills", acknowledged.len());
+    assert!(by_tasks as u64 > kills, "{by_tasks} by tasks");
+    println!(
+        "{adapter}: {} commits acknowledged, {kills} kills; {by_tasks} commits by tasks",
+        acknowledged.len()
+    );
     std::fs::remove_dir_all(&folder)?;
     Ok(())
 }
