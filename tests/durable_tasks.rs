@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use common::keeping::{Flaky, Slow, wait};
+use common::keeping::{Flaky, wait};
 use common::within_seconds;
 use futures_util::future::join_all;
 use noex_store::StorageAdapter;
@@ -65,7 +65,7 @@ fn committers() -> usize {
 
 #[tokio::test(flavor = "current_thread")]
 async fn other_tasks_have_their_turns_while_one_waits_for_the_disk() -> Result<(), Error> {
-    let store = immediate(Slow::new(Duration::from_millis(50))).await?;
+    let store = immediate(Flaky::slow(Duration::from_millis(50))).await?;
     let own = store.clone();
     let done = Arc::new(AtomicBool::new(false));
     let set = Arc::clone(&done);
@@ -88,7 +88,7 @@ async fn other_tasks_have_their_turns_while_one_waits_for_the_disk() -> Result<(
 #[test]
 fn many_tasks_share_their_syncs_and_one_thread() {
     within_seconds(60, || {
-        let slow = Slow::new(Duration::from_millis(2));
+        let slow = Flaky::slow(Duration::from_millis(2));
         let most = Mutex::new(0);
         wait(async {
             let store = immediate(slow.clone()).await.expect("starts");
@@ -156,7 +156,7 @@ fn tasks_that_meet_at_one_record_all_count() {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
         runtime.block_on(async {
-            let store = immediate(Slow::new(Duration::from_micros(200))).await.expect("starts");
+            let store = immediate(Flaky::slow(Duration::from_micros(200))).await.expect("starts");
             insert(&store, 1).await.expect("new");
             let tasks: Vec<_> = (0..20)
                 .map(|_| {
@@ -202,7 +202,7 @@ async fn a_commit_that_nobody_waits_for_any_more_is_made_or_refused_whole() -> R
 
 #[tokio::test(flavor = "current_thread")]
 async fn one_that_was_begun_by_hand_waits_as_a_task_too() -> Result<(), Error> {
-    let store = immediate(Slow::new(Duration::from_millis(20))).await?;
+    let store = immediate(Flaky::slow(Duration::from_millis(20))).await?;
     let tx = store.begin();
     tx.bucket::<Counter>()?.insert(Counter { id: 1, value: 0 })?;
     let mut commit = pin!(tx.commit_async());
@@ -228,7 +228,7 @@ fn whoever_waits_when_the_store_stops_is_told() {
     within_seconds(60, || {
         for _ in 0..20 {
             wait(async {
-                let store = immediate(Slow::new(Duration::from_millis(1))).await.expect("starts");
+                let store = immediate(Flaky::slow(Duration::from_millis(1))).await.expect("starts");
                 let outcomes = Mutex::new(Vec::new());
                 let tasks = (0..100).map(async |id| {
                     let done = insert(&store, id).await;
@@ -257,7 +257,7 @@ fn whoever_waits_when_the_store_stops_is_told() {
 fn a_stop_does_not_block_the_runtime_that_the_disk_needs() {
     within_seconds(60, || {
         wait(async {
-            let slow = Slow::in_its_runtime(Duration::from_millis(20));
+            let slow = Flaky::slow_in_its_runtime(Duration::from_millis(20));
             let store = immediate(slow).await.expect("starts");
             let write = insert(&store, 1);
             let stop = async {
@@ -276,7 +276,7 @@ fn a_stop_does_not_block_the_runtime_that_the_disk_needs() {
 fn a_stop_waits_for_a_disk_that_hangs_as_long_as_it_may() {
     within_seconds(60, || {
         wait(async {
-            let slow = Slow::in_its_runtime(Duration::from_millis(400));
+            let slow = Flaky::slow_in_its_runtime(Duration::from_millis(400));
             let persistence = Persistence::new(slow).durability(Durability::Immediate);
             let builder = Store::builder().stop_timeout(Duration::from_millis(20)).persistence(persistence);
             // The bucket's definition is a commit, too.

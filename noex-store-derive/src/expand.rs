@@ -136,6 +136,11 @@ fn getter_mut(names: &Names<'_>, field: &Field) -> TokenStream {
     quote_spanned!(at_type(field)=> |it: &mut #record| #value)
 }
 
+/// The function of the runtime that puts a value into the field of a draft or a patch.
+fn give(field: &Field) -> Ident {
+    Ident::new(if field.optional { "give_optional" } else { "give" }, site())
+}
+
 /// Lints that look at names, and names come from fields; and that all is used, which need not be. The compiler spares
 /// generated code these and others, but not where a macro of the user's own has written the derive.
 fn allow() -> TokenStream {

@@ -62,18 +62,37 @@ impl Drop for Folder {
     }
 }
 
-/// Keeps commits in memory; fails when it is told to, and notes what it was given.
+/// Keeps commits in memory; fails or takes its time when it is told to, and notes what it was given.
 #[derive(Clone, Default)]
 pub struct Flaky {
     inner: MemoryAdapter,
     pub fails: Arc<AtomicBool>,
     pub appends: Arc<AtomicUsize>,
+    /// What each append waits for.
+    pause: Pause,
     commits: Arc<Mutex<Vec<StoredCommit>>>,
     /// Of the last snapshot.
     parts: Arc<Mutex<Vec<SnapshotPart>>>,
 }
 
+#[derive(Clone, Copy, Default)]
+enum Pause {
+    #[default]
+    None,
+    Thread(Duration),
+    /// It blocks no thread, and needs the runtime that it is polled in.
+    Task(Duration),
+}
+
 impl Flaky {
+    pub fn slow(pause: Duration) -> Self {
+        Self { pause: Pause::Thread(pause), ..Self::default() }
+    }
+
+    pub fn slow_in_its_runtime(pause: Duration) -> Self {
+        Self { pause: Pause::Task(pause), ..Self::default() }
+    }
+
     pub fn commits(&self) -> Vec<StoredCommit> {
         self.commits.lock().unwrap().clone()
     }
@@ -130,6 +149,11 @@ impl StorageAdapter for Flaky {
     fn append<'a>(&'a self, commits: &'a [StoredCommit]) -> AdapterFuture<'a, ()> {
         Box::pin(async move {
             self.appends.fetch_add(1, Ordering::SeqCst);
+            match self.pause {
+                Pause::None => {}
+                Pause::Thread(pause) => std::thread::sleep(pause),
+                Pause::Task(pause) => tokio::time::sleep(pause).await,
+            }
             self.check()?;
             self.commits.lock().unwrap().extend_from_slice(commits);
             self.inner.append(commits).await
@@ -144,63 +168,6 @@ impl StorageAdapter for Flaky {
             *self.parts.lock().unwrap() = noting.parts;
             Ok(())
         })
-    }
-
-    fn truncate(&self, version: Version) -> AdapterFuture<'_, ()> {
-        self.inner.truncate(version)
-    }
-
-    fn wants_snapshot(&self) -> bool {
-        self.inner.wants_snapshot()
-    }
-
-    fn close(&self) -> AdapterFuture<'_, ()> {
-        self.inner.close()
-    }
-}
-
-/// Keeps commits in memory, and takes its time over each append.
-#[derive(Clone)]
-pub struct Slow {
-    inner: MemoryAdapter,
-    pause: Duration,
-    /// Whether it waits as a task of the runtime that it is polled in, and blocks no thread.
-    is_task: bool,
-    pub appends: Arc<AtomicUsize>,
-}
-
-impl Slow {
-    pub fn new(pause: Duration) -> Self {
-        Self { inner: MemoryAdapter::new(), pause, is_task: false, appends: Arc::default() }
-    }
-
-    pub fn in_its_runtime(pause: Duration) -> Self {
-        Self { is_task: true, ..Self::new(pause) }
-    }
-}
-
-impl StorageAdapter for Slow {
-    fn name(&self) -> &'static str {
-        "slow"
-    }
-
-    fn load<'a>(&'a self, sink: &'a mut dyn LoadSink) -> AdapterFuture<'a, ()> {
-        self.inner.load(sink)
-    }
-
-    fn append<'a>(&'a self, commits: &'a [StoredCommit]) -> AdapterFuture<'a, ()> {
-        Box::pin(async move {
-            self.appends.fetch_add(1, Ordering::SeqCst);
-            match self.is_task {
-                true => tokio::time::sleep(self.pause).await,
-                false => std::thread::sleep(self.pause),
-            }
-            self.inner.append(commits).await
-        })
-    }
-
-    fn write_snapshot<'a>(&'a self, source: &'a mut dyn SnapshotSource) -> AdapterFuture<'a, ()> {
-        self.inner.write_snapshot(source)
     }
 
     fn truncate(&self, version: Version) -> AdapterFuture<'_, ()> {

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::Expr;
 
-use super::{Names, allow, at_type, option, site};
+use super::{Names, allow, at_type, give, option, site};
 use crate::model::{Bucket, Field, FieldDefault, Generated};
 
 /// The type parameter that tells whether a required field is set.
@@ -206,11 +206,6 @@ fn build(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
             }
         }
     }
-}
-
-/// The function of the runtime that puts a value into the field of a draft or a patch.
-pub(super) fn give(field: &Field) -> Ident {
-    Ident::new(if field.optional { "give_optional" } else { "give" }, site())
 }
 
 /// What a field gets when the draft is complete.

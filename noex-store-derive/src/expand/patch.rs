@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
-use super::{Names, allow, option, site};
+use super::{Names, allow, give, option, site};
 use crate::model::{Bucket, Field};
 
 fn changeable(bucket: &Bucket) -> impl Iterator<Item = &Field> {
@@ -84,7 +84,7 @@ fn key_setter(names: &Names<'_>, key: &Field) -> TokenStream {
 fn setter(names: &Names<'_>, field: &Field) -> TokenStream {
     let Names { root, private, .. } = names;
     let Field { ident, vis, inner, .. } = field;
-    let (option, give) = (option(), super::draft::give(field));
+    let (option, give) = (option(), give(field));
     let doc = format!("Changes `{}`.", field.name);
     let clear = field.clear.as_ref().map(|clear| {
         let doc = format!("Empties `{}`.", field.name);

@@ -183,8 +183,8 @@ impl<B: fmt::Debug> fmt::Debug for Record<B> {
 }
 
 impl<B: Bucket> Record<B> {
-    /// As [`serialize`](Serialize::serialize) writes it; `null` if it cannot. The two are one for a bucket, and this compiles to a part
-    /// of the code: the value's own is there anyway.
+    /// The JSON that [`serialize`](Serialize::serialize) writes; `null` if it cannot. Less code for each bucket than that: what makes JSON of
+    /// the value is needed anyway.
     pub(crate) fn to_json(&self) -> Value {
         let Ok(Value::Object(mut json)) = serde_json::to_value(&self.row.value) else { return Value::Null };
         json.insert("_version".to_owned(), self.version().into());

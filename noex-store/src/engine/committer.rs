@@ -24,9 +24,11 @@ pub(super) struct Committer {
 
 #[derive(Default)]
 struct State {
-    /// Whether there is anything to lead, and whether it may pass the closed gate.
+    /// Whether there is anything to lead.
     needed: bool,
+    /// Whether somebody of those who wait has reserved the turn, so that the gate is closed for them.
     leased: bool,
+    /// Whether there is a thread.
     running: bool,
 }
 
@@ -45,7 +47,12 @@ impl Engine {
         // Whoever polls this may wait for it in the middle of a write, which the thread would wait for.
         drop(Running::enter_turn(self, place.bucket)?);
         let request = Arc::new(Request::new(place, write));
-        self.queue.push(Arc::clone(&request) as Arc<dyn RunOnce>, leased);
+        let waiting = Arc::clone(&request) as Arc<dyn RunOnce>;
+        if leased {
+            self.queue.push_first(waiting);
+        } else {
+            self.queue.push(waiting);
+        }
         self.wake_committer(leased);
         poll_fn(|context| request.poll(context)).await
     }
@@ -63,7 +70,10 @@ impl Engine {
         let started = thread::Builder::new()
             .name("noex-store commits".to_owned())
             .spawn(move || while own.lead_when_needed() {});
-        state.running = started.is_ok();
+        match started {
+            Ok(_) => state.running = true,
+            Err(_) => *state = State::default(),
+        }
         drop(state);
         if let Err(error) = started {
             tracing::error!(%error, "a thread for durable commits could not be started: a task waits for the disk");

@@ -83,7 +83,7 @@ enum Built<V, const BITS: u32> {
 }
 
 /// So many places for what is still to come. (`resize_with` is ten times the code.)
-fn places<T>(count: usize) -> Vec<Option<T>> {
+pub(super) fn places<T>(count: usize) -> Vec<Option<T>> {
     let mut places = Vec::with_capacity(count);
     for _ in 0..count {
         places.push(None);
@@ -298,9 +298,9 @@ impl<B: Bucket> Table<B> {
             Some(building) => building.tasks(&same_key),
             None => Vec::new(),
         };
-        let (mut places, mut rules) = (built.iter_mut(), rules.iter());
+        let (mut targets, mut rules) = (built.iter_mut(), rules.iter());
         for hashed in hashed_uniques {
-            if let (Some(hashed), Some(built), Some((same, again))) = (hashed, places.next(), rules.next()) {
+            if let (Some(hashed), Some(built), Some((same, again))) = (hashed, targets.next(), rules.next()) {
                 tasks.append(&mut hashed.tasks(built, |row| *row, same, again));
             }
         }

@@ -243,7 +243,7 @@ impl Engine {
             return self.lead(turn, kept, |batch| batch.run(&place, write))?;
         }
         let request = Arc::new(Request::new(place, write));
-        self.queue.push(Arc::clone(&request) as Arc<dyn RunOnce>, false);
+        self.queue.push(Arc::clone(&request) as Arc<dyn RunOnce>);
         loop {
             self.gate.pass(None);
             // The turn may have been let go before the request was in the queue.

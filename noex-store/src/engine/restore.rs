@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use super::fill::{MANY, Task, cores, spread};
+use super::fill::{MANY, Task, cores, places, spread};
 use super::reading::{Misfit, Problems, ReadOne, reader};
 use super::stored::{StoredRecord, StoredSchema};
 use super::{HashState, RowId, Table};
@@ -95,10 +95,7 @@ fn read_all<B: Bucket>(
         let read = read_chunk(chunk, number * CHUNK, &read_one);
         done.lock().push((number, read));
     });
-    let mut by_number: Vec<Option<(Vec<Record<B>>, Problems)>> = Vec::with_capacity(chunks);
-    for _ in 0..chunks {
-        by_number.push(None);
-    }
+    let mut by_number: Vec<Option<(Vec<Record<B>>, Problems)>> = places(chunks);
     let mut count = 0;
     for (number, read) in done.into_inner() {
         count += read.0.len();
@@ -118,9 +115,7 @@ fn read_chunk<B: Bucket>(
     read_one: &ReadOne<B>,
 ) -> (Vec<Record<B>>, Problems) {
     let (mut read, mut problems) = (Vec::with_capacity(chunk.len()), Problems::default());
-    let mut row = first as u64;
-    for stored in chunk {
-        row += 1;
+    for (stored, row) in chunk.into_iter().zip(first as u64..) {
         let value = match read_one(&stored) {
             Ok(value) => value,
             Err(misfit) => {
@@ -134,7 +129,7 @@ fn read_chunk<B: Bucket>(
         }
         let StoredRecord { version, created_at, updated_at, expires_at, .. } = stored;
         let expires_at = expires_at.and_then(NonZeroU64::new);
-        let row = RowId(row - 1);
+        let row = RowId(row);
         read.push(Record::new(value, Meta { row, version, created_at, updated_at, expires_at }));
     }
     (read, problems)

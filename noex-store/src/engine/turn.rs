@@ -287,10 +287,13 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Adds a write; before all others if it comes from somebody who has reserved the turn.
-    pub(super) fn push(&self, request: Arc<dyn RunOnce>, leased: bool) {
-        let mut requests = self.requests.lock();
-        if leased { requests.push_front(request) } else { requests.push_back(request) }
+    pub(super) fn push(&self, request: Arc<dyn RunOnce>) {
+        self.requests.lock().push_back(request);
+    }
+
+    /// Adds a write of somebody who has reserved the turn.
+    pub(super) fn push_first(&self, request: Arc<dyn RunOnce>) {
+        self.requests.lock().push_front(request);
     }
 
     pub(super) fn is_empty(&self) -> bool {
