@@ -176,7 +176,8 @@ impl Transaction {
     ///
     /// # Errors
     /// [`Error::TransactionConflict`] if another writer changed what this one read or wrote: begin again.
-    /// [`Error::NestedWrite`] inside of the closure of another transaction, [`Error::Stopped`], [`Error::Panicked`].
+    /// [`Error::NestedWrite`] inside of the closure of another transaction, [`Error::Stopped`], [`Error::Panicked`]. In a store that is
+    /// durable at once also [`Error::NotStorable`], and [`Error::Persistence`] and what else the adapter says; then nothing of it has happened.
     pub fn commit(self) -> Result<CommitInfo, Error> {
         self.try_commit(false, None).map_err(|refused| refused.into_error(1))
     }
@@ -206,7 +207,8 @@ impl Transaction {
     }
 
     /// As [`commit`](Self::commit), for a task: where the commit waits for the disk, the task does too, and blocks nobody. Tasks share
-    /// syncs, as threads do. A future that is dropped in that moment does not take the commit back.
+    /// syncs, as threads do. A future that is dropped in that moment does not take the commit back. The cost is that of `commit`, one
+    /// allocation and, after a pause of the store's tasks, the start of a thread.
     ///
     /// ```
     /// # use noex_store::prelude::*;
