@@ -215,3 +215,35 @@ fn a_record_that_was_set_in_the_transaction_is_not_added_to_blindly() -> Result<
     assert_eq!(counters.require(&2)?.version(), 1);
     Ok(())
 }
+
+/// Types whose names say nothing, or the wrong thing, of the numbers that they are.
+mod named {
+    pub type Count = u32;
+    pub type Timestamp = i64;
+    pub type Uuid = u64;
+}
+
+#[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[bucket(name = "counters")]
+struct Aliased {
+    #[bucket(key)]
+    id: u32,
+    count: named::Count,
+    at: named::Timestamp,
+    odd: named::Uuid,
+}
+
+#[test]
+fn numbers_may_have_other_names_but_not_those_of_what_is_no_number() -> Result<(), Error> {
+    let (_store, counters) = store_of::<Aliased>();
+    counters.insert(Aliased { id: 1, count: 1, at: 2, odd: 3 })?;
+    let sums = counters.update(&1, Aliased::patch().add(Aliased::COUNT, 10_u32).sub(Aliased::AT, 10_i64))?;
+    assert_eq!((sums.count, sums.at), (11, -8));
+
+    let patch = Aliased::patch().add(Aliased::COUNT, 1_u32).add(Aliased::ODD, 1_u64);
+    let error = counters.update(&1, patch).expect_err("not known to be a number");
+    assert_eq!(issues(&error), [("odd", IssueCode::Type)]);
+    assert!(error.to_string().contains("nothing can be added to it"), "{error}");
+    assert_eq!(counters.require(&1)?.count, 11, "and nothing was");
+    Ok(())
+}

@@ -128,12 +128,7 @@ fn getter(names: &Names<'_>, field: &Field) -> TokenStream {
 /// The function that gives the field of a record to be changed.
 fn getter_mut(names: &Names<'_>, field: &Field) -> TokenStream {
     let (record, ident) = (names.record, &field.ident);
-    let value = if field.optional {
-        quote_spanned!(at_type(field)=> ::core::option::Option::as_mut(&mut it.#ident))
-    } else {
-        quote_spanned!(at_type(field)=> ::core::option::Option::Some(&mut it.#ident))
-    };
-    quote_spanned!(at_type(field)=> |it: &mut #record| #value)
+    quote_spanned!(at_type(field)=> |it: &mut #record| &mut it.#ident)
 }
 
 /// The function of the runtime that puts a value into the field of a draft or a patch.

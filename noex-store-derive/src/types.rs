@@ -68,6 +68,11 @@ impl Shape {
         Self::List { element: Box::new(Self::of(element)), finite_checked }
     }
 
+    /// Whether it is a number, or could be one under a name of the user's own.
+    pub(crate) fn may_be_number(&self) -> bool {
+        matches!(self, Self::Integer { .. } | Self::Float | Self::Date | Self::Unknown)
+    }
+
     /// Whether it is a floating-point number, or a collection of them that the runtime can check.
     pub(crate) fn holds_floats(&self) -> bool {
         match self {

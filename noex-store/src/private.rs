@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 pub use crate::bucket::convert::{IndexValue, UniqueKey};
 pub use crate::bucket::definition::{Counter, Definition, KeptDefault, Previous, Unique};
-pub use crate::bucket::field::{field, optional_field};
+pub use crate::bucket::field::{field, number_field};
 pub use crate::bucket::{BucketRecord, Key};
 pub use crate::engine::{CodecOfPlain, Probe, each, index, optional, required};
 pub use crate::schema::check::{self, Pattern, Report};

@@ -43,10 +43,12 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
                 const NAME: &'static str = #name;
                 #version
 
+                #[inline]
                 fn key(&self) -> &#key_type {
                     #read_key
                 }
 
+                #[inline]
                 fn definition() -> &'static #private::Definition<Self> {
                     #definition
                 }
@@ -113,7 +115,7 @@ fn definition(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
         None => quote_spanned!(site()=> #option::None),
     };
     quote_spanned! {site()=>
-        static DEFINITION: #private::Definition<#record> = #private::Definition {
+        const DEFINITION: #private::Definition<#record> = #private::Definition {
             schema: #schema,
             checks: &[#(#checks),*],
             uniques: &[#(#uniques),*],

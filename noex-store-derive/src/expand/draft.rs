@@ -153,6 +153,7 @@ fn other_setter(names: &Names<'_>, field: &Field) -> TokenStream {
         let doc = format!("Leaves `{}` empty, even if it has a default.", field.name);
         quote_spanned! {site()=>
             #[doc = #doc]
+            #[inline]
             #vis fn #clear(mut self) -> Self {
                 self.__values.#ident = #option::Some(#option::None);
                 self
@@ -201,6 +202,7 @@ fn build(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
         #allow
         impl #declared #root::Insertable<#record> for #draft #used #bound {
             #[allow(unused_variables)]
+            #[inline]
             fn build(self, fill: &mut #private::Fill<'_>) -> ::core::result::Result<#record, #root::Error> {
                 ::core::result::Result::Ok(#record { #(#values,)* })
             }

@@ -54,11 +54,13 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
             type Outcome = #root::Record<#record>;
 
             #[allow(unused_variables)]
+            #[inline]
             fn apply(&self, it: &mut #record) -> ::core::result::Result<(), #root::Error> {
                 #(#private::assign(&self.#fields, &mut it.#fields);)*
                 ::core::result::Result::Ok(())
             }
 
+            #[inline]
             fn is_empty(&self) -> bool {
                 #is_empty
             }
@@ -90,6 +92,7 @@ fn setter(names: &Names<'_>, field: &Field) -> TokenStream {
         let doc = format!("Empties `{}`.", field.name);
         quote_spanned! {site()=>
             #[doc = #doc]
+            #[inline]
             #vis fn #clear(mut self) -> Self {
                 self.#ident = #option::Some(#option::None);
                 self

@@ -59,6 +59,7 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
         impl ::core::ops::Deref for #reads #bound {
             type Target = #root::Reader<#record>;
 
+            #[inline]
             fn deref(&self) -> &Self::Target {
                 &self.0
             }
@@ -66,6 +67,7 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
 
         #[automatically_derived]
         impl ::core::convert::From<#root::Reader<#record>> for #reads #bound {
+            #[inline]
             fn from(reader: #root::Reader<#record>) -> Self {
                 Self(reader)
             }
@@ -73,6 +75,7 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
 
         #[automatically_derived]
         impl ::core::clone::Clone for #reads #bound {
+            #[inline]
             fn clone(&self) -> Self {
                 Self(::core::clone::Clone::clone(&self.0))
             }

@@ -54,64 +54,73 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
     }
 }
 
+/// A field: what is said of it. The rest is as of a plain field, which keeps the code of many fields small.
 fn field_schema(names: &Names<'_>, field: &Field, key: bool) -> TokenStream {
     let private = &names.private;
-    let Field { stored, name, optional: is_optional, .. } = field;
-    let rust_type = source::text(&field.ty);
-    let earlier =
-        field.rules.rename_from.iter().map(syn::LitStr::value).chain(field.serde.aliases.iter().cloned());
-    let kind = kind(&field.shape);
-    let (required, unique) = (field.required(), field.rules.unique.is_some());
-    let generated = optional(field.rules.generated.as_ref().map(|given| {
+    let Field { stored, name, .. } = field;
+    let (rust_type, kind, rules) = (source::text(&field.ty), kind(&field.shape), &field.rules);
+    let mut said = Vec::new();
+    for (name, holds) in [
+        ("required", field.required()),
+        ("optional", field.optional),
+        ("key", key),
+        ("unique", rules.unique.is_some()),
+    ] {
+        let name = Ident::new(name, site());
+        said.extend(holds.then(|| quote_spanned!(site()=> #name: true)));
+    }
+    let earlier: Vec<String> =
+        rules.rename_from.iter().map(syn::LitStr::value).chain(field.serde.aliases.iter().cloned()).collect();
+    if !earlier.is_empty() {
+        said.push(quote_spanned!(site()=> renamed_from: &[#(#earlier),*]));
+    }
+    if let Some(given) = &rules.generated {
         let generated = match given.value {
             Generated::Uuid => quote!(Uuid),
             Generated::Cuid => quote!(Cuid),
             Generated::Autoincrement => quote!(Autoincrement),
             Generated::Timestamp => quote!(Timestamp),
         };
-        quote_spanned!(site()=> #private::Generated::#generated)
-    }));
-    let default = optional(field.rules.default.as_ref().map(|given| {
-        match &given.value {
+        let generated = optional(Some(quote_spanned!(site()=> #private::Generated::#generated)));
+        said.push(quote_spanned!(site()=> generated: #generated));
+    }
+    if let Some(given) = &rules.default {
+        let default = match &given.value {
             FieldDefault::Value(value) => source::text(value),
             FieldDefault::OfType | FieldDefault::Stub => "Default::default()".to_owned(),
-        }
-        .into_token_stream()
-    }));
-    let constraints = constraints(field).into_iter().map(|(name, value)| {
-        let value = value.map(|value| quote!((#value)));
-        quote_spanned!(site()=> #private::Constraint::#name #value)
-    });
-    let constraints = match &field.rules.format {
-        Some(given) => {
+        };
+        let default = optional(Some(default.into_token_stream()));
+        said.push(quote_spanned!(site()=> default: #default));
+    }
+    let constraints: Vec<TokenStream> = constraints(field)
+        .into_iter()
+        .map(|(name, value)| {
+            let value = value.map(|value| quote!((#value)));
+            quote_spanned!(site()=> #private::Constraint::#name #value)
+        })
+        .chain(rules.format.as_ref().map(|given| {
             let format = format(given.value);
-            constraints
-                .chain([quote_spanned!(site()=> #private::Constraint::Format(#private::Format::#format))])
-                .collect::<Vec<_>>()
-        }
-        None => constraints.collect(),
-    };
-    let references = optional(field.rules.references.as_ref().map(|given| {
+            quote_spanned!(site()=> #private::Constraint::Format(#private::Format::#format))
+        }))
+        .collect();
+    if !constraints.is_empty() {
+        said.push(quote_spanned!(site()=> constraints: &[#(#constraints),*]));
+    }
+    if let Some(given) = &rules.references {
         let (bucket, ty) = (&given.value, &field.inner);
         let span = site().located_at(bucket.span());
         let private = names.private_at(span);
-        quote_spanned!(span=> #private::reference::<#bucket, #ty>())
-    }));
+        let references = optional(Some(quote_spanned!(span=> #private::reference::<#bucket, #ty>())));
+        said.push(quote_spanned!(site()=> references: #references));
+    }
     quote_spanned! {site()=>
         #private::FieldSchema {
             name: #stored,
-            renamed_from: &[#(#earlier),*],
             rust_name: #name,
             rust_type: #rust_type,
             kind: #private::FieldKind::#kind,
-            required: #required,
-            optional: #is_optional,
-            key: #key,
-            generated: #generated,
-            default: #default,
-            unique: #unique,
-            constraints: &[#(#constraints),*],
-            references: #references,
+            #(#said,)*
+            ..#private::FieldSchema::PLAIN
         }
     }
 }

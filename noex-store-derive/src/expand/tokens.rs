@@ -1,6 +1,6 @@
 //! The constants of the fields.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;
 
 use super::{Names, allow, at_type, getter, getter_mut, site};
@@ -12,18 +12,17 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
     let constants = (0_u16..).zip(&bucket.fields).filter_map(|(number, field)| {
         let (token, vis, inner) = (field.token.as_ref()?, &field.vis, &field.inner);
         let doc = format!("The `{}` field of [`{shown}`], for filters and orders.", field.name);
-        let (get, get_mut) = (getter(names, field), getter_mut(names, field));
-        let (presence, make) = if field.optional {
-            (
-                Some(quote_spanned!(site()=> , #root::Optional)),
-                quote_spanned!(at_type(field)=> optional_field),
-            )
-        } else {
-            (None, quote_spanned!(at_type(field)=> field))
-        };
+        let get = getter(names, field);
+        // What cannot be added to needs no function that changes it.
+        let get_mut = (!field.optional && field.shape.may_be_number()).then(|| {
+            let get_mut = getter_mut(names, field);
+            quote_spanned!(site()=> , #get_mut)
+        });
+        let presence = field.optional.then(|| quote_spanned!(site()=> , #root::Optional));
+        let make = Ident::new(if get_mut.is_some() { "number_field" } else { "field" }, at_type(field));
         Some(quote_spanned! {site()=>
             #[doc = #doc]
-            #vis const #token: #root::Field<#record, #inner #presence> = #private::#make(#number, #get, #get_mut);
+            #vis const #token: #root::Field<#record, #inner #presence> = #private::#make(#number, #get #get_mut);
         })
     });
     let (vis, allow) = (&bucket.vis, allow());
@@ -40,11 +39,13 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
             #(#constants)*
 
             #[doc = #draft_doc]
+            #[inline]
             #vis fn draft() -> #draft {
                 #new_draft
             }
 
             #[doc = #patch_doc]
+            #[inline]
             #vis fn patch() -> #patch {
                 #new_patch
             }

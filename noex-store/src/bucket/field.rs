@@ -46,26 +46,23 @@ impl MayBeNone for Optional {}
 pub struct Field<B, T, P = Required> {
     pub(crate) number: u16,
     pub(crate) get: fn(&B) -> Option<&T>,
-    pub(crate) get_mut: fn(&mut B) -> Option<&mut T>,
+    /// There where the field can be a number, for what adds to it.
+    pub(crate) get_mut: Option<fn(&mut B) -> &mut T>,
     presence: PhantomData<P>,
 }
 
-/// Makes the token of a field that every record has.
-pub const fn field<B, T>(
-    number: u16,
-    get: fn(&B) -> Option<&T>,
-    get_mut: fn(&mut B) -> Option<&mut T>,
-) -> Field<B, T> {
-    Field { number, get, get_mut, presence: PhantomData }
+/// Makes the token of a field.
+pub const fn field<B, T, P>(number: u16, get: fn(&B) -> Option<&T>) -> Field<B, T, P> {
+    Field { number, get, get_mut: None, presence: PhantomData }
 }
 
-/// Makes the token of an optional field.
-pub const fn optional_field<B, T>(
+/// Makes the token of a field that can be added to.
+pub const fn number_field<B, T>(
     number: u16,
     get: fn(&B) -> Option<&T>,
-    get_mut: fn(&mut B) -> Option<&mut T>,
-) -> Field<B, T, Optional> {
-    Field { number, get, get_mut, presence: PhantomData }
+    get_mut: fn(&mut B) -> &mut T,
+) -> Field<B, T> {
+    Field { number, get, get_mut: Some(get_mut), presence: PhantomData }
 }
 
 impl<B, T, P> Clone for Field<B, T, P> {

@@ -122,7 +122,18 @@ impl<B: Bucket, P> Increments<B, P> {
 
 impl<B: Bucket, T: Addable, F: HasValue> Increment<B> for Step<B, T, F> {
     fn apply(&self, record: &mut B) -> Result<(), ValidationIssue> {
-        let Some(value) = (self.field.get_mut)(record) else { return Ok(()) };
+        let Some(get_mut) = self.field.get_mut else {
+            return Err(ValidationIssue {
+                field: Cow::Borrowed(self.field.name()),
+                code: IssueCode::Type,
+                message: format!(
+                    "nothing can be added to it: its type is a `{}` under a name that is not a number's",
+                    std::any::type_name::<T>()
+                ),
+                value: None,
+            });
+        };
+        let value = get_mut(record);
         let (sum, sign) = match self.minus {
             false => (value.plus(self.by), '+'),
             true => (value.minus(self.by), '-'),

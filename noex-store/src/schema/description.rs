@@ -82,6 +82,26 @@ pub struct FieldSchema {
     pub references: Option<&'static str>,
 }
 
+impl FieldSchema {
+    /// A field of which nothing is said.
+    #[doc(hidden)]
+    pub const PLAIN: Self = Self {
+        name: "",
+        renamed_from: &[],
+        rust_name: "",
+        rust_type: "",
+        kind: FieldKind::Object,
+        required: false,
+        optional: false,
+        key: false,
+        generated: None,
+        default: None,
+        unique: false,
+        constraints: &[],
+        references: None,
+    };
+}
+
 /// An ordered index.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct IndexSchema {
