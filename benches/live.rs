@@ -5,14 +5,12 @@
 
 mod common;
 
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::users::{User, filled, users};
-use common::{Random, nanos, show, time, wanted};
+use common::{Random, nanos, show, spin, time, wanted};
 use noex_store::prelude::*;
 
 #[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,17 +38,6 @@ fn main() {
     }
     if wanted("hit") {
         hit();
-    }
-}
-
-/// Waits for what another thread brings, without sleeping: the time of a wake-up is the system's.
-fn spin<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return value;
-        }
-        std::hint::spin_loop();
     }
 }
 

@@ -7,6 +7,8 @@
 pub mod users;
 
 use std::fmt::Write as _;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// The sizes to measure at; `NOEX_BENCH_SIZES=10000` measures at one.
@@ -116,6 +118,17 @@ impl<'a> Group<'a> {
             println!("{line}");
         }
         medians
+    }
+}
+
+/// Waits for what another thread brings, without sleeping: the time of a wake-up is the system's.
+pub fn spin<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return value;
+        }
+        std::hint::spin_loop();
     }
 }
 

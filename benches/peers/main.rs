@@ -3,7 +3,7 @@
 //!
 //! Everybody keeps users of six fields, finds them by key, by a unique e-mail address, and by city and role, and makes each change
 //! of a record with all of its indexes one atomic step. All that read must find the same. The JavaScript library that this store is modelled
-//! after cannot be a peer: what it depends on is not in npm's registry.
+//! after takes part by `reference/run`, and is left out where there is no Node. What filling a store takes, each does in a process of its own.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -12,33 +12,58 @@ mod native;
 mod noex;
 mod plot;
 mod redb;
+mod reference;
 mod sqlite;
 mod work;
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
 
 use common::users::{User, users};
-use common::{show, sizes, wanted};
+use common::{nanos, show, sizes, wanted};
 use plot::Line;
 use work::{Peer, Round, Work};
 
 const ROUNDS: usize = 9;
+/// Of what takes seconds.
+const FEW_ROUNDS: usize = 3;
+/// Tells a process of this bench which entrant it fills.
+const ALONE: &str = "NOEX_PEER_ALONE";
 
-fn peers(users: &[User]) -> Vec<Box<dyn Peer>> {
-    vec![
-        Box::new(noex::Noex::new(users)),
-        Box::new(sqlite::Sqlite::new(users)),
-        Box::new(redb::Redb::new(users)),
-        Box::new(native::Native::new(users)),
-        Box::new(maps::Locked::new(users)),
-        Box::new(maps::Papaya::new(users)),
-    ]
+type Reopen = fn(&[User], &Path) -> Box<dyn FnMut() -> f64>;
+
+/// Who may take part.
+struct Entrant {
+    /// `None` where it cannot.
+    make: fn(&[User]) -> Option<Box<dyn Peer>>,
+    /// Keeps users in a folder, and gives a function that opens them again, counts them by group, and tells how long it took.
+    reopen: Option<Reopen>,
+}
+
+const ENTRANTS: [Entrant; 7] = [
+    Entrant { make: |users| Some(Box::new(noex::Noex::new(users))), reopen: Some(noex::reopened) },
+    Entrant { make: |users| Some(Box::new(sqlite::Sqlite::new(users))), reopen: Some(sqlite::reopened) },
+    Entrant { make: |users| Some(Box::new(redb::Redb::new(users))), reopen: Some(redb::reopened) },
+    Entrant { make: |users| Some(Box::new(native::Native::new(users))), reopen: Some(native::reopened) },
+    Entrant {
+        make: |users| Some(Box::new(reference::Reference::new(users)?) as Box<dyn Peer>),
+        reopen: None,
+    },
+    Entrant { make: |users| Some(Box::new(maps::Locked::new(users))), reopen: None },
+    Entrant { make: |users| Some(Box::new(maps::Papaya::new(users))), reopen: None },
+];
+
+/// The entrants that can take part, with their peers; made anew for each size.
+fn peers(users: &[User]) -> Vec<(usize, Box<dyn Peer>)> {
+    let made = ENTRANTS.iter().enumerate();
+    made.filter_map(|(number, entrant)| Some((number, (entrant.make)(users)?))).collect()
 }
 
 /// The medians with their spread, as a line of the table, and for the picture.
-fn line(work: Work, spent: &mut [Vec<f64>]) -> (String, Line) {
-    let mut text = format!("| {}", work.name());
+fn line(name: String, spent: &mut [Vec<f64>], show: impl Fn(f64) -> String) -> (String, Line) {
+    let mut text = format!("| {name}");
     let mut medians = Vec::new();
     for times in spent {
         times.sort_by(f64::total_cmp);
@@ -55,25 +80,75 @@ fn line(work: Work, spent: &mut [Vec<f64>]) -> (String, Line) {
         medians.push(median);
     }
     text.push_str(" |\n");
-    (text, Line { work: work.name(), medians })
+    (text, Line { work: name, medians })
 }
 
 fn ours_of(median: Option<f64>) -> f64 {
     median.unwrap_or(f64::NAN)
 }
 
-fn measure(users: &[User], report: &mut String) -> Vec<Line> {
-    let mut peers = peers(users);
+/// The memory of this process in bytes, as Linux tells it.
+fn resident() -> Option<f64> {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
+    Some(pages.split(' ').nth(1)?.parse::<f64>().ok()? * 4096.0)
+}
+
+/// Fills one entrant in this process, and prints what that took.
+fn fill_alone(entrant: &Entrant) {
+    let users = users(sizes()[0]);
+    let before = resident();
+    let begin = Instant::now();
+    let Some(mut peer) = (entrant.make)(&users) else { return };
+    let spent = nanos(begin.elapsed(), 1);
+    // So that what is kept of the filling alone goes.
+    peer.round(Work::Update, &Round::new(&users, 0));
+    let (spent, bytes) = match peer.filling() {
+        Some((spent, bytes)) => (spent, Some(bytes)),
+        None => (spent, resident().zip(before).map(|(after, before)| after - before)),
+    };
+    println!("{spent} {}", bytes.map_or_else(String::new, |bytes| bytes.to_string()));
+}
+
+/// The nanoseconds and bytes of filling an entrant in a process of its own.
+fn filled(number: usize, size: usize) -> (Option<f64>, Option<f64>) {
+    let mut process = Command::new(std::env::current_exe().expect("this program"));
+    let process = process.env(ALONE, number.to_string()).env("NOEX_BENCH_SIZES", size.to_string());
+    let output = String::from_utf8(process.output().expect("runs").stdout).expect("text");
+    let mut figures = output.split_whitespace().map(|figure| figure.parse().expect("a number"));
+    (figures.next(), figures.next())
+}
+
+/// A folder that goes when it is done with.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let base = std::env::var_os("NOEX_BENCH_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from);
+        let folder = base.join(format!("noex-store-peers-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("made");
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// One size: prints its table, adds it to the report, and draws it.
+fn measure(users: &[User], report: &mut String) -> bool {
+    let (numbers, mut peers): (Vec<usize>, Vec<_>) = peers(users).into_iter().unzip();
     let names: Vec<&str> = peers.iter().map(|peer| peer.name()).collect();
+    let mut lines = Vec::new();
     let mut out = |text: String| {
         print!("{text}");
         report.push_str(&text);
     };
     out(format!("\n| {} records | {} |\n", users.len(), names.join(" | ")));
     out(format!("| --- |{}\n", " ---: |".repeat(names.len())));
-    let mut lines = Vec::new();
     for work in Work::ALL.into_iter().filter(|work| wanted(work.name())) {
-        let mut spent = vec![Vec::new(); peers.len()];
+        let mut spent = vec![vec![Vec::new(); peers.len()]; work.figures().len()];
         for number in 0..ROUNDS {
             let round = Round::new(users, number);
             let mut found = None;
@@ -82,20 +157,59 @@ fn measure(users: &[User], report: &mut String) -> Vec<Line> {
                 let at = (turn + number) % peers.len();
                 if let Some((nanos, rows)) = peers[at].round(work, &round) {
                     assert_eq!(*found.get_or_insert(rows), rows, "{}: {}", names[at], work.name());
-                    spent[at].push(nanos);
+                    spent.iter_mut().zip(nanos).for_each(|(spent, nanos)| spent[at].push(nanos));
                 }
             }
         }
-        let (text, line) = line(work, &mut spent);
+        for ((figure, _), spent) in work.figures().iter().zip(&mut spent) {
+            let (text, line) = line(format!("{}{figure}", work.name()), spent, show);
+            out(text);
+            lines.push(line);
+        }
+    }
+    drop(peers);
+    let each = |spent: f64| spent / users.len() as f64;
+    let (load, bytes) = ("load into an empty store, each record", "bytes a record");
+    if wanted(load) || wanted(bytes) {
+        let mut spent = vec![Vec::new(); numbers.len()];
+        let mut kept = vec![Vec::new(); numbers.len()];
+        for _ in 0..FEW_ROUNDS {
+            for (at, number) in numbers.iter().enumerate() {
+                let (nanos, bytes) = filled(*number, users.len());
+                spent[at].extend(nanos.map(each));
+                kept[at].extend(bytes.map(each));
+            }
+        }
+        let (text, line_of_load) = line(load.to_owned(), &mut spent, show);
+        out(text);
+        lines.push(line_of_load);
+        out(line(bytes.to_owned(), &mut kept, |bytes| format!("{bytes:.0}")).0);
+    }
+    let again = "opened from disk and counted by group, each record";
+    if wanted(again) {
+        let mut spent: Vec<Vec<f64>> = vec![Vec::new(); numbers.len()];
+        let folders: Vec<Folder> = numbers.iter().map(|number| Folder::new(&number.to_string())).collect();
+        let mut reopens: Vec<_> = numbers
+            .iter()
+            .zip(&folders)
+            .map(|(number, folder)| Some(ENTRANTS[*number].reopen?(users, &folder.0)))
+            .collect();
+        for _ in 0..FEW_ROUNDS {
+            for (at, reopen) in reopens.iter_mut().enumerate() {
+                spent[at].extend(reopen.as_mut().map(|reopen| each(reopen())));
+            }
+        }
+        let (text, line) = line(again.to_owned(), &mut spent, show);
         out(text);
         lines.push(line);
     }
-    let title =
-        format!("{} records: time of one operation, logarithmic; further left is faster", users.len());
-    if lines.len() == Work::ALL.len() {
+    let all = lines.len() == Work::ALL.iter().map(|work| work.figures().len()).sum::<usize>() + 2;
+    if all {
+        let title =
+            format!("{} records: time of one operation, logarithmic; further left is faster", users.len());
         write(&format!("peers-{}.svg", users.len()), &plot::svg(&title, &names, &lines));
     }
-    lines
+    all
 }
 
 fn write(name: &str, text: &str) {
@@ -105,14 +219,23 @@ fn write(name: &str, text: &str) {
 }
 
 fn main() {
+    let alone = std::env::var(ALONE).ok().and_then(|number| ENTRANTS.get(number.parse::<usize>().ok()?));
+    if let Some(entrant) = alone {
+        fill_alone(entrant);
+        return;
+    }
     let mut report = format!(
         "`cargo bench --bench peers`: medians of {ROUNDS} rounds in turns, of one operation; ours with the least and the most, the others as \
-         multiples of ours. Machine and date are in the README.\n"
+         multiples of ours. Loading and opening are medians of {FEW_ROUNDS}, and bytes are what a process of its own grew by. Machine and date \
+         are in the README.\n"
     );
-    let mut all = true;
-    for size in sizes() {
-        all &= measure(&users(size), &mut report).len() == Work::ALL.len();
+    if reference::Reference::new(&users(2)).is_some_and(|reference| reference.stand_in()) {
+        report.push_str(
+            "\nnpm's registry lacks the actors that the JavaScript library runs on (`@hamicek/noex`): it runs on a stand-in for them \
+             (`benches/peers/reference/actors`), which does less for each call, and so flatters it.\n",
+        );
     }
+    let all = sizes().into_iter().filter(|size| !measure(&users(*size), &mut report)).count() == 0;
     if all {
         write("peers.md", &report);
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use noex_store::prelude::Uuid;
 
 use crate::common::users::User;
-use crate::work::{HIGH, PAGE, Peer, RANGE};
+use crate::work::{HIGH, Operations, PAGE, RANGE, Round, beside};
 
 #[derive(Default)]
 struct Maps {
@@ -56,7 +56,7 @@ impl Locked {
     }
 }
 
-impl Peer for Locked {
+impl Operations for Locked {
     fn name(&self) -> &'static str {
         "std maps in a `RwLock`"
     }
@@ -105,7 +105,7 @@ impl Peer for Locked {
         Some(maps.of(behind.take(PAGE)).iter().filter(|user| !user.name.is_empty()).count())
     }
 
-    fn update(&mut self, id: &Uuid, score: f64) {
+    fn update(&self, id: &Uuid, score: f64) {
         if let Some(user) = self.write().users.get_mut(id) {
             *user = Arc::new(User { score, ..User::clone(user) });
         }
@@ -138,6 +138,10 @@ impl Peer for Locked {
         }
         Some(groups.values().filter(|(_, sum)| *sum > 0.0).map(|(count, _)| count).sum())
     }
+
+    fn beside(&mut self, round: &Round<'_>, times: usize) -> Option<Vec<f64>> {
+        Some(beside(round, times, |id| self.get(id), |id, score| self.update(id, score)))
+    }
 }
 
 /// A concurrent map from keys to users, and nothing else.
@@ -151,7 +155,7 @@ impl Papaya {
     }
 }
 
-impl Peer for Papaya {
+impl Operations for Papaya {
     fn name(&self) -> &'static str {
         "papaya, keys alone"
     }
@@ -170,11 +174,15 @@ impl Peer for Papaya {
         user.map_or(0, |user| user.name.len())
     }
 
-    fn update(&mut self, id: &Uuid, score: f64) {
+    fn update(&self, id: &Uuid, score: f64) {
         self.0.pin().update(*id, |user| Arc::new(User { score, ..User::clone(user) }));
     }
 
     fn delete(&mut self, id: &Uuid) {
         self.0.pin().remove(id);
+    }
+
+    fn beside(&mut self, round: &Round<'_>, times: usize) -> Option<Vec<f64>> {
+        Some(beside(round, times, |id| self.get(id), |id, score| self.update(id, score)))
     }
 }

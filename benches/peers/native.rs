@@ -1,14 +1,18 @@
 //! native_db in memory: structs with a derive, over redb.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::LazyLock;
+use std::time::Instant;
 
 use native_db::transaction::{RTransaction, RwTransaction};
 use native_db::{Builder, Database, Models, ToKey, native_db};
 use native_model::{Model, native_model};
 use noex_store::prelude::{Deserialize, Serialize, Uuid};
 
+use crate::common::nanos;
 use crate::common::users::User;
-use crate::work::{HIGH, PAGE, Peer, RANGE};
+use crate::work::{HIGH, Operations, PAGE, RANGE, Round, beside};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[native_model(id = 1, version = 1)]
@@ -41,6 +45,30 @@ fn row(user: &User) -> Row {
     Row { id: id.as_u128(), email, name, role, city, score }
 }
 
+/// They live as long as the process, as static models do in programs.
+fn models() -> &'static Models {
+    static MODELS: LazyLock<Models> = LazyLock::new(|| {
+        let mut models = Models::new();
+        models.define::<Row>().expect("a good model");
+        models.define::<Order>().expect("a good model");
+        models
+    });
+    &MODELS
+}
+
+/// Keeps users in a file; then opens it, and counts them.
+pub fn reopened(all: &[User], folder: &Path) -> Box<dyn FnMut() -> f64> {
+    let (file, count) = (folder.join("users.native"), all.len());
+    drop(Native::filled(Builder::new().create(models(), &file).expect("made"), all));
+    Box::new(move || {
+        let begin = Instant::now();
+        let database = Builder::new().open(models(), &file).expect("opens");
+        let own = Native { database, middle: 0, orders: 0 };
+        assert_eq!(own.groups(), Some(count));
+        nanos(begin.elapsed(), 1)
+    })
+}
+
 pub struct Native {
     database: Database<'static>,
     /// A city in the middle of their order: a place among those of one city cannot be asked for.
@@ -50,11 +78,10 @@ pub struct Native {
 
 impl Native {
     pub fn new(all: &[User]) -> Self {
-        let mut models = Models::new();
-        models.define::<Row>().expect("a good model");
-        models.define::<Order>().expect("a good model");
-        // It lives as long as the process, as static models do in programs.
-        let database = Builder::new().create_in_memory(Box::leak(Box::new(models))).expect("opens");
+        Self::filled(Builder::new().create_in_memory(models()).expect("opens"), all)
+    }
+
+    fn filled(database: Database<'static>, all: &[User]) -> Self {
         let mut cities: Vec<u32> = all.iter().map(|user| user.city).collect();
         cities.sort_unstable();
         let mut own = Self { database, middle: cities[all.len() / 2], orders: 0 };
@@ -92,7 +119,7 @@ fn change(transaction: &RwTransaction<'_>, id: &Uuid, score: impl FnOnce(f64) ->
     transaction.update(old, new).expect("written");
 }
 
-impl Peer for Native {
+impl Operations for Native {
     fn name(&self) -> &'static str {
         "native_db"
     }
@@ -136,7 +163,7 @@ impl Peer for Native {
         Some(self.behind(self.middle, PAGE).iter().filter(|row| !row.name.is_empty()).count())
     }
 
-    fn update(&mut self, id: &Uuid, score: f64) {
+    fn update(&self, id: &Uuid, score: f64) {
         self.write(|transaction| change(transaction, id, |_| score));
     }
 
@@ -164,5 +191,9 @@ impl Peer for Native {
             *group = (group.0 + 1, group.1 + row.score);
         });
         Some(groups.values().filter(|(_, sum)| *sum > 0.0).map(|(count, _)| count).sum())
+    }
+
+    fn beside(&mut self, round: &Round<'_>, times: usize) -> Option<Vec<f64>> {
+        Some(beside(round, times, |id| self.get(id), |id, score| self.update(id, score)))
     }
 }

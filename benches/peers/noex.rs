@@ -1,9 +1,13 @@
 //! This store.
 
+use std::path::Path;
+use std::time::Instant;
+
 use noex_store::prelude::*;
 
 use crate::common::users::User;
-use crate::work::{HIGH, PAGE, Peer, RANGE};
+use crate::common::{nanos, spin};
+use crate::work::{HIGH, Operations, PAGE, RANGE, Round, beside};
 
 #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
 #[bucket(name = "orders")]
@@ -16,23 +20,58 @@ struct Order {
 
 pub struct Noex {
     store: Store,
+    one_user: Query<Uuid, Option<Record<User>>>,
     users: BucketHandle<User>,
     middle: Cursor,
 }
 
 impl Noex {
     pub fn new(all: &[User]) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let store =
-            runtime.block_on(Store::builder().bucket::<User>().bucket::<Order>().start()).expect("starts");
+        let store = start(builder());
+        let one_user = |ctx: &QueryCtx<'_>, id: &Uuid| Ok(ctx.bucket::<User>()?.get(id));
+        let one_user = store.define_query("one user", one_user).expect("new");
         let users: BucketHandle<User> = store.bucket().expect("defined");
         users.insert_many(all.iter().cloned()).expect("new");
         let middle = users.order_by(User::CITY.asc()).paginate(Page::first(all.len() / 2));
-        Self { store, users, middle: middle.next_cursor.expect("there is more") }
+        Self { store, one_user, users, middle: middle.next_cursor.expect("there is more") }
     }
 }
 
-impl Peer for Noex {
+fn builder() -> StoreBuilder {
+    Store::builder().bucket::<User>().bucket::<Order>()
+}
+
+fn start(builder: StoreBuilder) -> Store {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(builder.start()).expect("starts")
+}
+
+fn groups(users: &BucketHandle<User>) -> usize {
+    let groups = users.group_by(User::ROLE).summary(User::SCORE);
+    groups.values().filter(|role| role.avg.is_some()).map(|role| role.count).sum()
+}
+
+/// Keeps users in a folder; then starts from it, and counts them.
+pub fn reopened(all: &[User], folder: &Path) -> Box<dyn FnMut() -> f64> {
+    let persistence = {
+        let folder = folder.to_owned();
+        move || Persistence::new(FileAdapter::open(&folder).expect("opens"))
+    };
+    let store = start(builder().persistence(persistence()));
+    store.bucket::<User>().expect("defined").insert_many(all.iter().cloned()).expect("new");
+    spin(store.stop()).expect("stops");
+    let count = all.len();
+    Box::new(move || {
+        let begin = Instant::now();
+        let store = start(builder().persistence(persistence()));
+        assert_eq!(groups(&store.bucket::<User>().expect("defined")), count);
+        let spent = nanos(begin.elapsed(), 1);
+        spin(store.stop()).expect("stops");
+        spent
+    })
+}
+
+impl Operations for Noex {
     fn name(&self) -> &'static str {
         "noex-store"
     }
@@ -79,7 +118,7 @@ impl Peer for Noex {
         Some(page.records.iter().filter(|user| !user.name.is_empty()).count())
     }
 
-    fn update(&mut self, id: &Uuid, score: f64) {
+    fn update(&self, id: &Uuid, score: f64) {
         self.users.update(id, User::patch().score(score)).expect("there");
     }
 
@@ -98,7 +137,27 @@ impl Peer for Noex {
     }
 
     fn groups(&self) -> Option<usize> {
-        let groups = self.users.group_by(User::ROLE).summary(User::SCORE);
-        Some(groups.values().filter(|role| role.avg.is_some()).map(|role| role.count).sum())
+        Some(groups(&self.users))
+    }
+
+    fn beside(&mut self, round: &Round<'_>, times: usize) -> Option<Vec<f64>> {
+        Some(beside(round, times, |id| self.get(id), |id, score| self.update(id, score)))
+    }
+
+    fn subscribed(&mut self, round: &Round<'_>, times: usize, subscriptions: usize) -> Option<f64> {
+        let id =
+            |n: usize| round.users.get(n).map_or_else(|| Uuid::from_u64_pair(7, n as u64), |user| user.id);
+        let subscribe = |n| self.one_user.subscribe(id(n)).expect("subscribes");
+        let mut subscriptions: Vec<_> = (0..subscriptions).map(subscribe).collect();
+        subscriptions.iter_mut().for_each(|one| drop(one.try_next()));
+        spin(self.store.settle());
+        let begin = Instant::now();
+        for n in 0..times {
+            let score = (1_000 + round.number * times + n) as f64;
+            self.update(&id(0), score);
+            let update = spin(subscriptions[0].next()).expect("open").expect("no fault");
+            assert!(update.value.iter().all(|user| user.score == score), "the new one");
+        }
+        Some(nanos(begin.elapsed(), times))
     }
 }

@@ -6,11 +6,11 @@ use crate::common::show;
 
 /// A kind of work, and each peer's median in nanoseconds, if it can do it.
 pub struct Line {
-    pub work: &'static str,
+    pub work: String,
     pub medians: Vec<Option<f64>>,
 }
 
-const COLOURS: [&str; 6] = ["#0b62c4", "#e07b00", "#7a4fbf", "#2a9d8f", "#7d8590", "#b4bac2"];
+const COLOURS: [&str; 7] = ["#0b62c4", "#e07b00", "#7a4fbf", "#2a9d8f", "#c2255c", "#7d8590", "#b4bac2"];
 const LEFT: f64 = 250.0;
 const WIDTH: f64 = 640.0;
 const ROW: f64 = 26.0;

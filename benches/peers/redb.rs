@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds};
+use std::path::Path;
+use std::time::Instant;
 
 use noex_store::prelude::Uuid;
 use redb::backends::InMemoryBackend;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
+use crate::common::nanos;
 use crate::common::users::User;
-use crate::work::{HIGH, PAGE, Peer, RANGE};
+use crate::work::{HIGH, Operations, PAGE, RANGE, Round, beside};
 
 const USERS: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("users");
 const EMAILS: TableDefinition<'_, &str, u128> = TableDefinition::new("emails");
@@ -23,7 +26,10 @@ pub struct Redb {
 
 impl Redb {
     pub fn new(all: &[User]) -> Self {
-        let database = Database::builder().create_with_backend(InMemoryBackend::new()).expect("opens");
+        Self::filled(Database::builder().create_with_backend(InMemoryBackend::new()).expect("opens"), all)
+    }
+
+    fn filled(database: Database, all: &[User]) -> Self {
         let mut own = Self { database, middle: (0, 0) };
         own.insert_together(all);
         own.write(|transaction| drop(transaction.open_table(ORDERS).expect("made")));
@@ -79,7 +85,19 @@ fn decoded(bytes: &[u8]) -> User {
     postcard::from_bytes(bytes).expect("a user")
 }
 
-impl Peer for Redb {
+/// Keeps users in a file; then opens it, and counts them.
+pub fn reopened(all: &[User], folder: &Path) -> Box<dyn FnMut() -> f64> {
+    let (file, count) = (folder.join("users.redb"), all.len());
+    drop(Redb::filled(Database::create(&file).expect("made"), all));
+    Box::new(move || {
+        let begin = Instant::now();
+        let own = Redb { database: Database::open(&file).expect("opens"), middle: (0, 0) };
+        assert_eq!(own.groups(), Some(count));
+        nanos(begin.elapsed(), 1)
+    })
+}
+
+impl Operations for Redb {
     fn name(&self) -> &'static str {
         "redb"
     }
@@ -124,7 +142,7 @@ impl Peer for Redb {
         Some(self.count(behind, PAGE, |user| !user.name.is_empty()))
     }
 
-    fn update(&mut self, id: &Uuid, score: f64) {
+    fn update(&self, id: &Uuid, score: f64) {
         self.write(|transaction| change(transaction, id, |_| score));
     }
 
@@ -158,6 +176,10 @@ impl Peer for Redb {
             *group = (group.0 + 1, group.1 + user.score);
         });
         Some(groups.values().filter(|(_, sum)| *sum > 0.0).map(|(count, _)| count).sum())
+    }
+
+    fn beside(&mut self, round: &Round<'_>, times: usize) -> Option<Vec<f64>> {
+        Some(beside(round, times, |id| self.get(id), |id, score| self.update(id, score)))
     }
 }
 

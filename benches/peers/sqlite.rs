@@ -1,13 +1,18 @@
 //! SQLite in memory, by rusqlite with prepared statements.
 
-use noex_store::prelude::Uuid;
-use rusqlite::params;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Instant;
 
+use noex_store::prelude::Uuid;
+use rusqlite::{Connection, params};
+
+use crate::common::nanos;
 use crate::common::users::{User, sqlite_by_city, sqlite_filled, sqlite_get, sqlite_insert, sqlite_row};
-use crate::work::{HIGH, PAGE, Peer, RANGE};
+use crate::work::{HIGH, Operations, PAGE, RANGE, Round, beside};
 
 pub struct Sqlite {
-    connection: rusqlite::Connection,
+    connection: Connection,
     /// A city and a row in the middle of their order.
     middle: (u32, i64),
 }
@@ -26,7 +31,7 @@ impl Sqlite {
     }
 
     fn run(&self, sql: &str, params: impl rusqlite::Params) {
-        self.connection.prepare_cached(sql).expect("good").execute(params).expect("done");
+        run(&self.connection, sql, params);
     }
 
     /// The users that a query gives, all read.
@@ -37,7 +42,38 @@ impl Sqlite {
     }
 }
 
-impl Peer for Sqlite {
+fn run(connection: &Connection, sql: &str, params: impl rusqlite::Params) {
+    connection.prepare_cached(sql).expect("good").execute(params).expect("done");
+}
+
+fn update(connection: &Connection, id: &Uuid, score: f64) {
+    run(connection, "UPDATE users SET score = ?2 WHERE id = ?1", params![id.as_bytes(), score]);
+}
+
+fn groups(connection: &Connection) -> usize {
+    let sql = "SELECT role, count(*), avg(score) FROM users GROUP BY role";
+    let mut statement = connection.prepare_cached(sql).expect("good");
+    let counts = statement.query_map([], |row| {
+        let (_, count, _): (u8, i64, f64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(count as usize)
+    });
+    counts.expect("runs").map(|count| count.expect("a number")).sum()
+}
+
+/// Keeps users in a file; then opens it, and counts them.
+pub fn reopened(all: &[User], folder: &Path) -> Box<dyn FnMut() -> f64> {
+    let (file, count) = (folder.join("users.sqlite"), all.len());
+    let name = file.to_str().expect("plain text");
+    sqlite_filled(all).execute("VACUUM INTO ?1", [name]).expect("written");
+    Box::new(move || {
+        let begin = Instant::now();
+        let connection = Connection::open(&file).expect("opens");
+        assert_eq!(groups(&connection), count);
+        nanos(begin.elapsed(), 1)
+    })
+}
+
+impl Operations for Sqlite {
     fn name(&self) -> &'static str {
         "SQLite"
     }
@@ -83,8 +119,8 @@ impl Peer for Sqlite {
         Some(self.users(sql, params![self.middle.0, self.middle.1, PAGE as i64]).len())
     }
 
-    fn update(&mut self, id: &Uuid, score: f64) {
-        self.run("UPDATE users SET score = ?2 WHERE id = ?1", params![id.as_bytes(), score]);
+    fn update(&self, id: &Uuid, score: f64) {
+        update(&self.connection, id, score);
     }
 
     fn delete(&mut self, id: &Uuid) {
@@ -94,19 +130,25 @@ impl Peer for Sqlite {
     fn transaction(&mut self, id: &Uuid, total: f64) -> Option<()> {
         self.run("BEGIN", []);
         let score = (sqlite_get(&self.connection, id).score + total) % 900.0;
-        self.run("UPDATE users SET score = ?2 WHERE id = ?1", params![id.as_bytes(), score]);
+        update(&self.connection, id, score);
         self.run("INSERT INTO orders (user, total) VALUES (?1, ?2)", params![id.as_bytes(), total]);
         self.run("COMMIT", []);
         Some(())
     }
 
     fn groups(&self) -> Option<usize> {
-        let sql = "SELECT role, count(*), avg(score) FROM users GROUP BY role";
-        let mut statement = self.connection.prepare_cached(sql).expect("good");
-        let counts = statement.query_map([], |row| {
-            let (_, count, _): (u8, i64, f64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok(count as usize)
-        });
-        Some(counts.expect("runs").map(|count| count.expect("a number")).sum())
+        Some(groups(&self.connection))
+    }
+
+    /// By a lock around the one connection: a database in memory has no other.
+    fn beside(&mut self, round: &Round<'_>, times: usize) -> Option<Vec<f64>> {
+        let shared = Mutex::new(&mut self.connection);
+        let connection = || shared.lock().expect("nobody panics");
+        Some(beside(
+            round,
+            times,
+            |id| sqlite_get(&connection(), id).name.len(),
+            |id, score| update(&connection(), id, score),
+        ))
     }
 }

@@ -1,5 +1,7 @@
 //! The work that all peers do, and one round of it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use noex_store::prelude::Uuid;
@@ -14,7 +16,7 @@ pub const RANGE: usize = 100;
 pub const HIGH: f64 = 999.0;
 
 /// A kind of work.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
     Insert,
     InsertTogether,
@@ -28,10 +30,14 @@ pub enum Work {
     Delete,
     Transaction,
     Groups,
+    /// A get beside a thread that writes.
+    Beside,
+    /// An update, until the value is with its one subscriber, among so many subscriptions.
+    Subscribed(usize),
 }
 
 impl Work {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Insert,
         Self::InsertTogether,
         Self::Get,
@@ -44,6 +50,10 @@ impl Work {
         Self::Delete,
         Self::Transaction,
         Self::Groups,
+        Self::Beside,
+        Self::Subscribed(1),
+        Self::Subscribed(1_000),
+        Self::Subscribed(100_000),
     ];
 
     pub fn name(self) -> &'static str {
@@ -60,6 +70,18 @@ impl Work {
             Self::Delete => "delete, one a commit",
             Self::Transaction => "transaction over two tables",
             Self::Groups => "count and mean by group",
+            Self::Beside => "get beside a writing thread",
+            Self::Subscribed(1) => "update to its subscriber's value, no others",
+            Self::Subscribed(1_000) => "the same among 1,000 subscriptions",
+            Self::Subscribed(_) => "the same among 100,000 subscriptions",
+        }
+    }
+
+    /// What a round gives a figure of: one of a thousand operations' times for each of these, or their mean.
+    pub fn figures(self) -> &'static [(&'static str, usize)] {
+        match self {
+            Self::Beside => &[(", p50", 500), (", p99", 990), (", p99.9", 999)],
+            _ => &[("", 0)],
         }
     }
 
@@ -67,9 +89,13 @@ impl Work {
     pub fn times(self, records: usize) -> usize {
         match self {
             Self::Get | Self::Unique => 5_000,
-            Self::Index | Self::Range => 100,
+            Self::Index => 100,
+            // Some peers sort or walk all for it.
+            Self::Range => (2_000_000 / records).clamp(10, 100),
             Self::Filter | Self::Groups => (200_000 / records).clamp(1, 20),
-            Self::Page => 200,
+            Self::Page => (4_000_000 / records).clamp(20, 200),
+            Self::Subscribed(_) => 200,
+            Self::Beside => 5_000,
             Self::Transaction => 500,
             Self::Insert | Self::InsertTogether | Self::Update | Self::Delete => 1_000,
         }
@@ -105,16 +131,28 @@ impl<'a> Round<'a> {
     }
 }
 
-/// The time of one operation in nanoseconds, and a number that all who do the same work agree on.
-pub type Done = (f64, usize);
+/// The time of one operation in nanoseconds, for each of the [`Work::figures`]; and a number that all who do the same work agree on.
+pub type Done = (Vec<f64>, usize);
 
-/// A store, and how the work is done with it. Reads tell how many rows they found; each row is read. What a peer cannot do at all is `None`.
+/// Who takes part.
 pub trait Peer {
+    fn name(&self) -> &'static str;
+    /// A round of one kind of work; `None` for what it cannot do. What changes a peer is taken back, so that each round finds the same.
+    fn round(&mut self, work: Work, round: &Round<'_>) -> Option<Done>;
+    /// What it took to fill it, in nanoseconds and bytes, where it knows that better than whoever made it.
+    fn filling(&self) -> Option<(f64, f64)> {
+        None
+    }
+}
+
+/// A store, and how each operation is done with it. Reads tell how many rows they found; each row is read. What a store cannot do at all is
+/// `None`.
+pub trait Operations {
     fn name(&self) -> &'static str;
     fn insert(&mut self, user: &User);
     fn insert_together(&mut self, users: &[User]);
     fn get(&self, id: &Uuid) -> usize;
-    fn update(&mut self, id: &Uuid, score: f64);
+    fn update(&self, id: &Uuid, score: f64);
     fn delete(&mut self, id: &Uuid);
     fn by_email(&self, _email: &str) -> Option<usize> {
         None
@@ -143,7 +181,19 @@ pub trait Peer {
         None
     }
 
-    /// A round of one kind of work. What changes a peer is taken back, so that each round finds the same.
+    /// The times of gets beside a thread that updates without a pause: [`beside`].
+    fn beside(&mut self, round: &Round<'_>, times: usize) -> Option<Vec<f64>>;
+    /// The time of an update until its subscriber has the value, among so many subscriptions to other users.
+    fn subscribed(&mut self, _round: &Round<'_>, _times: usize, _subscriptions: usize) -> Option<f64> {
+        None
+    }
+}
+
+impl<O: Operations> Peer for O {
+    fn name(&self) -> &'static str {
+        Operations::name(self)
+    }
+
     fn round(&mut self, work: Work, round: &Round<'_>) -> Option<Done> {
         let times = work.times(round.users.len());
         let fresh = &round.fresh;
@@ -183,7 +233,7 @@ pub trait Peer {
                 self.insert_together(fresh);
                 let start = Instant::now();
                 fresh.iter().for_each(|user| self.delete(&user.id));
-                return Some((nanos(start.elapsed(), times), 0));
+                return Some((vec![nanos(start.elapsed(), times)], 0));
             }
             Work::Transaction => {
                 for n in 0..times {
@@ -195,11 +245,48 @@ pub trait Peer {
                     found += self.groups()?;
                 }
             }
+            Work::Beside => {
+                let mut spent = self.beside(round, times)?;
+                spent.sort_by(f64::total_cmp);
+                let figures = work.figures().iter().map(|(_, part)| spent[spent.len() * part / 1_000]);
+                return Some((figures.collect(), 0));
+            }
+            Work::Subscribed(count) => return Some((vec![self.subscribed(round, times, count)?], 0)),
         }
         let spent = nanos(start.elapsed(), times);
         if matches!(work, Work::Insert | Work::InsertTogether) {
             fresh.iter().for_each(|user| self.delete(&user.id));
         }
-        Some((spent, found))
+        Some((vec![spent], found))
     }
+}
+
+/// Times each of some gets, beside a thread that does nothing but updates.
+pub fn beside(
+    round: &Round<'_>,
+    times: usize,
+    get: impl Fn(&Uuid) -> usize,
+    update: impl Fn(&Uuid, f64) + Sync,
+) -> Vec<f64> {
+    let (started, done) = (AtomicBool::new(false), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in (0..).take_while(|_| !done.load(Ordering::Relaxed)) {
+                update(&round.asked(n).id, round.score(n));
+                started.store(true, Ordering::Relaxed);
+            }
+        });
+        while !started.load(Ordering::Relaxed) {
+            thread::yield_now();
+        }
+        let spent = (0..times).map(|n| {
+            let id = &round.asked(n * 7 + 3).id;
+            let start = Instant::now();
+            assert!(std::hint::black_box(get(id)) > 0, "there");
+            nanos(start.elapsed(), 1)
+        });
+        let spent = spent.collect();
+        done.store(true, Ordering::Relaxed);
+        spent
+    })
 }
