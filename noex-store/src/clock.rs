@@ -71,12 +71,28 @@ struct Shared {
 
 impl TestClock {
     /// A clock that stands at a time, in milliseconds since 1970-01-01 UTC.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    /// use noex_store::{Clock, TestClock};
+    ///
+    /// assert_eq!(TestClock::at(1_000).now_millis(), 1_000);
+    /// ```
     pub fn at(millis: u64) -> Self {
         let shared = Shared { now: AtomicU64::new(millis), listeners: Mutex::default() };
         Self { shared: Arc::new(shared) }
     }
 
     /// Lets time pass. Whoever waits for a time is woken before this returns; what it then does, `settle` waits for.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    /// use noex_store::{Clock, TestClock};
+    ///
+    /// let clock = TestClock::at(1_000);
+    /// clock.advance(Duration::from_secs(2));
+    /// assert_eq!(clock.now_millis(), 3_000);
+    /// ```
     pub fn advance(&self, by: Duration) {
         let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.set(self.shared.now.load(Ordering::SeqCst).saturating_add(millis));
@@ -84,6 +100,15 @@ impl TestClock {
 
     /// Sets the time, in milliseconds since 1970-01-01 UTC. A store whose clock is set back goes on with the time of its last
     /// commit until the clock has come there again.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    /// use noex_store::{Clock, TestClock};
+    ///
+    /// let clock = TestClock::default();
+    /// clock.set(1_767_225_600_000);
+    /// assert_eq!(clock.now_millis(), 1_767_225_600_000);
+    /// ```
     pub fn set(&self, millis: u64) {
         self.shared.now.store(millis, Ordering::SeqCst);
         self.shared.listeners.lock().retain(|listener| listener());

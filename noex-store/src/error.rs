@@ -417,6 +417,10 @@ pub enum IssueCode {
 impl IssueCode {
     /// The code as text: `required`, `type`, `enum`, `min`, `max`, `min_length`, `max_length`, `pattern`, `format`,
     /// `custom`, `unknown`.
+    ///
+    /// ```
+    /// assert_eq!(noex_store::IssueCode::OneOf.as_str(), "enum");
+    /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Required => "required",

@@ -39,6 +39,13 @@ pub struct BridgeOptions {
 
 impl BridgeOptions {
     /// All events, with their topics and [`to_json`](Event::to_json).
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// let options = BridgeOptions::new();
+    /// # let _ = options;
+    /// ```
     pub fn new() -> Self {
         Self {
             pattern: "bucket.**".to_owned(),
@@ -53,36 +60,78 @@ impl BridgeOptions {
 
     /// Forwards only what matches a pattern of topics, as those of [`Store::on`](crate::Store::on). An event that does not costs
     /// nothing, where one that a [filter](Self::filter) refuses has been made and waited in the queue.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// let options = BridgeOptions::new().pattern("bucket.orders.*");
+    /// # let _ = options;
+    /// ```
     pub fn pattern(mut self, pattern: impl Into<String>) -> Self {
         self.pattern = pattern.into();
         self
     }
 
     /// Forwards only the events for which a function says so. Called in the bridge's thread.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// let options = BridgeOptions::new().filter(|event| event.reason() != Some(Reason::Expired));
+    /// # let _ = options;
+    /// ```
     pub fn filter(mut self, filter: impl Fn(&Event) -> bool + Send + Sync + 'static) -> Self {
         self.filter = Some(Box::new(filter));
         self
     }
 
     /// Gives events another topic, made of their own.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// let options = BridgeOptions::new().map_topic(|topic, _| topic.replace('.', ":"));
+    /// # let _ = options;
+    /// ```
     pub fn map_topic(mut self, map: impl Fn(&str, &Event) -> String + Send + Sync + 'static) -> Self {
         self.map_topic = Some(Box::new(map));
         self
     }
 
     /// Sends something else than [`Event::to_json`].
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// let options = BridgeOptions::new().map_data(|event| event.key().into());
+    /// # let _ = options;
+    /// ```
     pub fn map_data(mut self, map: impl Fn(&Event) -> Value + Send + Sync + 'static) -> Self {
         self.map_data = Some(Box::new(map));
         self
     }
 
     /// Begins with the events after a commit, as long as the log has them, and not with those from now on.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// let options = BridgeOptions::new().since(Version::default());
+    /// # let _ = options;
+    /// ```
     pub fn since(mut self, version: Version) -> Self {
         self.since = Some(version);
         self
     }
 
     /// How many events wait for the receiver at most, 1 or more; 4,096 unless given. Of more the oldest are lost.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// let options = BridgeOptions::new().capacity(100);
+    /// # let _ = options;
+    /// ```
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events;
         self
@@ -90,6 +139,13 @@ impl BridgeOptions {
 
     /// How long the receiver may take for an event; 30 seconds unless given. Then its future is dropped, the event counts as
     /// failed, and the next one is sent.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// let options = BridgeOptions::new().timeout(Duration::from_secs(5));
+    /// # let _ = options;
+    /// ```
     pub fn timeout(mut self, time: Duration) -> Self {
         self.timeout = time;
         self

@@ -81,6 +81,12 @@ impl<B: Bucket, T, P> Debug for Field<B, T, P> {
 
 impl<B: Bucket, T, P> Field<B, T, P> {
     /// The field's stored name.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(User::AGE.name(), "age");
+    /// # Ok(()) }
+    /// ```
     pub fn name(&self) -> &'static str {
         B::schema().fields.get(usize::from(self.number)).map_or("", |field| field.name)
     }
@@ -139,6 +145,12 @@ impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     }
 
     /// The field does not equal the value; a `None` does not.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::AGE.ne(30)).count(), 1, "Ben, whose age is `None`");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn ne(self, value: impl IntoField<T>) -> Filter<B>
     where
@@ -148,6 +160,12 @@ impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     }
 
     /// The field equals one of the values; with none, nothing passes.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::NAME.is_in(["Ann", "Cy"])).count(), 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_in<V: IntoField<T>>(self, values: impl IntoIterator<Item = V>) -> Filter<B>
     where
@@ -157,6 +175,12 @@ impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     }
 
     /// The field equals none of the values.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::NAME.not_in(["Ann", "Cy"])).count(), 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn not_in<V: IntoField<T>>(self, values: impl IntoIterator<Item = V>) -> Filter<B>
     where
@@ -175,6 +199,13 @@ impl<B: Bucket, T, P: 'static> Field<B, T, P> {
 
 impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     /// The field is greater than the value.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::AGE.gt(29)).count(), 1);
+    /// assert_eq!(users.filter(User::AGE.gt(30)).count(), 0);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn gt(self, value: impl IntoField<T>) -> Filter<B>
     where
@@ -184,6 +215,12 @@ impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     }
 
     /// The field is greater than the value, or equal to it.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::AGE.ge(30)).count(), 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn ge(self, value: impl IntoField<T>) -> Filter<B>
     where
@@ -193,6 +230,12 @@ impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     }
 
     /// The field is less than the value.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::AGE.lt(30)).count(), 0, "a `None` is not less");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn lt(self, value: impl IntoField<T>) -> Filter<B>
     where
@@ -202,6 +245,12 @@ impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     }
 
     /// The field is less than the value, or equal to it.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::AGE.le(30)).count(), 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn le(self, value: impl IntoField<T>) -> Filter<B>
     where
@@ -238,6 +287,12 @@ impl<B: Bucket, T, P: 'static> Field<B, T, P> {
 
 impl<B: Bucket, T: 'static, P: 'static> Field<B, T, P> {
     /// The field is `None`.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::AGE.is_none()).first().expect("Ben").name, "Ben");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_none(self) -> Filter<B>
     where
@@ -247,6 +302,12 @@ impl<B: Bucket, T: 'static, P: 'static> Field<B, T, P> {
     }
 
     /// The field is `Some`.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::AGE.is_some()).first().expect("Ann").name, "Ann");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_some(self) -> Filter<B>
     where
@@ -258,6 +319,13 @@ impl<B: Bucket, T: 'static, P: 'static> Field<B, T, P> {
 
 impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     /// The text starts with this, exactly as it is written. An index serves it.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::NAME.starts_with("A")).count(), 1);
+    /// assert_eq!(users.filter(User::NAME.starts_with("a")).count(), 0);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn starts_with(self, prefix: impl IntoField<String>) -> Filter<B>
     where
@@ -267,6 +335,12 @@ impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     }
 
     /// The text ends with this, exactly as it is written.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::EMAIL.ends_with("@x.cz")).count(), 2);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn ends_with(self, suffix: impl IntoField<String>) -> Filter<B>
     where
@@ -296,6 +370,12 @@ impl<B: Bucket, T, P: 'static> Field<B, T, P> {
 
 impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     /// Orders by the field, least first, `None` before all.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.order_by(User::AGE.asc()).first().expect("Ben").name, "Ben", "`None` is before all");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn asc(self) -> OrderKey<B>
     where
@@ -305,6 +385,14 @@ impl<B: Bucket, T, P: 'static> Field<B, T, P> {
     }
 
     /// Orders by the field, greatest first, `None` after all.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// // Ties by another field.
+    /// let names = users.order_by((User::AGE.desc(), User::NAME.asc())).collect();
+    /// assert_eq!(names[0].name, "Ann");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn desc(self) -> OrderKey<B>
     where

@@ -105,11 +105,41 @@ impl<B: Bucket, P> Increments<B, P> {
     }
 
     /// Adds to a field: see [`Patch::add`].
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Shop { #[bucket(key)] id: u32, stock: u32, sold: u32 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<Shop>().start().await?;
+    /// # let shops = store.bucket::<Shop>()?;
+    /// shops.insert(Shop { id: 1, stock: 10, sold: 0 })?;
+    /// shops.update(&1, Shop::patch().sub(Shop::STOCK, 1).add(Shop::SOLD, 1))?;
+    /// assert_eq!(shops.require(&1)?.sold, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn add<T: Addable, F: HasValue>(self, field: Field<B, T, F>, by: impl IntoField<T>) -> Self {
         self.step(Step { field, by: by.into_field(), minus: false })
     }
 
     /// Takes from a field: see [`Patch::add`].
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Shop { #[bucket(key)] id: u32, stock: u32, sold: u32 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<Shop>().start().await?;
+    /// # let shops = store.bucket::<Shop>()?;
+    /// shops.insert(Shop { id: 1, stock: 10, sold: 0 })?;
+    /// shops.update(&1, Shop::patch().add(Shop::SOLD, 2).sub(Shop::STOCK, 2))?;
+    /// assert_eq!(shops.require(&1)?.stock, 8);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn sub<T: Addable, F: HasValue>(self, field: Field<B, T, F>, by: impl IntoField<T>) -> Self {
         self.step(Step { field, by: by.into_field(), minus: true })
     }

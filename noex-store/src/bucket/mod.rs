@@ -41,6 +41,12 @@ pub trait Bucket: BucketRecord {
     const VERSION: u32 = 1;
 
     /// The primary key.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(*users.require(&1)?.value().key(), 1);
+    /// # Ok(()) }
+    /// ```
     fn key(&self) -> &Self::Key;
 
     /// What the annotations say, as data and functions.
@@ -48,6 +54,12 @@ pub trait Bucket: BucketRecord {
     fn definition() -> &'static Definition<Self>;
 
     /// What the annotations say, as data.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(User::schema().fields.len(), 5);
+    /// # Ok(()) }
+    /// ```
     fn schema() -> &'static Schema {
         &Self::definition().schema
     }
@@ -114,6 +126,13 @@ pub trait Patch<B: Bucket>: Sized {
     fn apply(&self, record: &mut B) -> Result<(), Error>;
 
     /// Whether the patch changes nothing.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert!(User::patch().is_empty());
+    /// assert!(!User::patch().age(31).is_empty());
+    /// # Ok(()) }
+    /// ```
     fn is_empty(&self) -> bool;
 
     /// Adds to a field of numbers, whatever it is when the change is made. So writers that only add do not conflict with
@@ -143,6 +162,22 @@ pub trait Patch<B: Bucket>: Sized {
     }
 
     /// Takes from a field of numbers: see [`add`](Self::add).
+    ///
+    /// ```
+    /// # use noex_store::prelude::*;
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Shop { #[bucket(key)] id: u32, stock: u32, sold: u32 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let store = Store::builder().bucket::<Shop>().start().await?;
+    /// # let shops = store.bucket::<Shop>()?;
+    /// shops.insert(Shop { id: 1, stock: 10, sold: 0 })?;
+    /// shops.update(&1, Shop::patch().sub(Shop::STOCK, 3))?;
+    /// assert_eq!(shops.require(&1)?.stock, 7);
+    /// assert!(shops.update(&1, Shop::patch().sub(Shop::STOCK, 8)).is_err(), "it would be below zero");
+    /// # Ok(())
+    /// # }
+    /// ```
     fn sub<T: Addable, P: HasValue>(
         self,
         field: Field<B, T, P>,

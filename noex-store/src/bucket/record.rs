@@ -97,26 +97,62 @@ impl<B> Record<B> {
     }
 
     /// How often the record was written: 1 after the insert, one more with each commit that changed it.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.require(&1)?.version(), 1);
+    /// assert_eq!(users.update(&1, User::patch().age(31))?.version(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn version(&self) -> u64 {
         self.row.meta.version
     }
 
     /// When it was inserted, in milliseconds since 1970-01-01 UTC.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let ann = users.update(&1, User::patch().age(31))?;
+    /// assert!(ann.created_at() <= ann.updated_at());
+    /// # Ok(()) }
+    /// ```
     pub fn created_at(&self) -> u64 {
         self.row.meta.created_at
     }
 
     /// When it was last written, in milliseconds since 1970-01-01 UTC.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.require(&1)?.updated_at(), users.require(&1)?.created_at(), "not written since");
+    /// # Ok(()) }
+    /// ```
     pub fn updated_at(&self) -> u64 {
         self.row.meta.updated_at
     }
 
     /// When it expires, in milliseconds since 1970-01-01 UTC; `None` if it does not.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let hour = Duration::from_secs(3_600);
+    /// let cy = users.insert_with_ttl(User::draft().name("Cy").email("cy@x.cz"), hour)?;
+    /// assert_eq!(cy.expires_at(), Some(cy.created_at() + 3_600_000));
+    /// assert_eq!(users.require(&1)?.expires_at(), None);
+    /// # Ok(()) }
+    /// ```
     pub fn expires_at(&self) -> Option<u64> {
         self.row.meta.expires_at.map(NonZeroU64::get)
     }
 
     /// The value. (Deref does the same.)
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let ann: User = users.require(&1)?.value().clone();
+    /// assert_eq!(ann.name, "Ann");
+    /// # Ok(()) }
+    /// ```
     pub fn value(&self) -> &B {
         &self.row.value
     }
@@ -129,6 +165,12 @@ impl<B: Bucket> Record<B> {
     }
 
     /// The primary key.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.insert(User::draft().name("Cy").email("cy@x.cz"))?.key(), &3);
+    /// # Ok(()) }
+    /// ```
     pub fn key(&self) -> &B::Key {
         self.row.value.key()
     }

@@ -86,21 +86,58 @@ impl<B: Bucket> Changes<B> {
 
     /// The commit of the change that was read last; 0 before the first. To go on from there another time, read all of its changes,
     /// and give it to [`changes_since`](crate::BucketHandle::changes_since).
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let mut changes = users.changes();
+    /// users.delete(&1)?;
+    /// changes.next().await.expect("open")?;
+    /// assert_eq!(changes.version(), store.snapshot().version());
+    /// # Ok(()) }
+    /// ```
     pub fn version(&self) -> Version {
         self.version
     }
 
     /// When that commit was made, in milliseconds since 1970-01-01 UTC.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let mut changes = users.changes();
+    /// users.delete(&1)?;
+    /// changes.next().await.expect("open")?;
+    /// assert_eq!(changes.time(), store.snapshot().time());
+    /// # Ok(()) }
+    /// ```
     pub fn time(&self) -> u64 {
         self.time
     }
 
     /// Waits for the next change; `None` when the store is stopped and all has been read.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let mut changes = users.changes();
+    /// users.update(&1, User::patch().age(31))?;
+    /// let change = changes.next().await.expect("open")?;
+    /// assert_eq!(change.old().expect("there was one").age, Some(30));
+    /// # Ok(()) }
+    /// ```
     pub async fn next(&mut self) -> Option<Result<Change<B>, Lagged>> {
         poll_fn(|context| self.poll(context)).await
     }
 
     /// The next change, if there is one now.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let mut changes = users.changes();
+    /// assert!(changes.try_next().is_none());
+    /// users.delete(&1)?;
+    /// store.settle().await;
+    /// assert!(matches!(changes.try_next(), Some(Ok(Change::Deleted { .. }))));
+    /// # Ok(()) }
+    /// ```
     pub fn try_next(&mut self) -> Option<Result<Change<B>, Lagged>> {
         loop {
             if let Some(change) = self.rest.pop_front() {

@@ -59,11 +59,26 @@ impl EventStream {
     }
 
     /// Waits for the next event; `None` when the store is stopped and all has been read.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let mut events = store.events("bucket.users.*")?;
+    /// users.delete(&1)?;
+    /// assert_eq!(events.next().await.expect("open")?.topic(), "bucket.users.deleted");
+    /// # Ok(()) }
+    /// ```
     pub async fn next(&mut self) -> Option<Result<Arc<Event>, Lagged>> {
         poll_fn(|context| self.poll(context)).await
     }
 
     /// The next event, if there is one now.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let mut events = store.events("bucket.users.*")?;
+    /// assert!(events.try_next().is_none(), "nothing has happened since");
+    /// # Ok(()) }
+    /// ```
     pub fn try_next(&mut self) -> Option<Result<Arc<Event>, Lagged>> {
         self.sink.queue.pop()
     }

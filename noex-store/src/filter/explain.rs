@@ -114,11 +114,24 @@ impl Explanation {
     }
 
     /// Whether every record is looked at.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert!(users.filter(User::EMAIL.ends_with(".cz")).explain().is_scan());
+    /// assert!(!users.filter(User::EMAIL.eq("ann@x.cz")).explain().is_scan());
+    /// # Ok(()) }
+    /// ```
     pub fn is_scan(&self) -> bool {
         matches!(self.access, AccessPath::Scan)
     }
 
     /// The name of the ordered index that is used, if it is one.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::NAME.starts_with("A")).explain().index(), Some("name"));
+    /// # Ok(()) }
+    /// ```
     pub fn index(&self) -> Option<&'static str> {
         match self.access {
             AccessPath::Index { index, .. } | AccessPath::IndexOrder(index) => Some(index),

@@ -222,6 +222,13 @@ pub struct Groups<'r, B: Bucket, G> {
 
 impl<B: Bucket, G: GroupBy<B>> Groups<'_, B, G> {
     /// Folds the records of each group into a value of its own.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let names = users.group_by(User::AGE).fold(String::new, |all, user| *all += &user.name);
+    /// assert_eq!(names[&Some(30)], "Ann");
+    /// # Ok(()) }
+    /// ```
     pub fn fold<A>(
         self,
         start: impl Fn() -> A,
@@ -255,38 +262,82 @@ impl<B: Bucket, G: GroupBy<B>> Groups<'_, B, G> {
     }
 
     /// The number of records in each group.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.group_by(User::AGE).count()[&None], 1, "a group of those without");
+    /// # Ok(()) }
+    /// ```
     pub fn count(self) -> BTreeMap<G::Key, usize> {
         self.fold(|| 0, |count, _| *count += 1)
     }
 
     /// The records of each group, in no particular order within it.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.group_by(User::AGE).collect()[&Some(30)][0].name, "Ann");
+    /// # Ok(()) }
+    /// ```
     pub fn collect(self) -> BTreeMap<G::Key, Vec<Record<B>>> {
         self.fold(Vec::new, |records, record| records.push(record.clone()))
     }
 
     /// The sum of a field in each group.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.group_by(User::NAME).sum(User::AGE)["Ann"], 30);
+    /// # Ok(()) }
+    /// ```
     pub fn sum<T: Summable, P>(self, field: Field<B, T, P>) -> BTreeMap<G::Key, T::Sum> {
         let means = self.fold(Mean::<T>::new, |mean, record| mean.add((field.get)(record)));
         means.into_iter().map(|(key, mean)| (key, mean.adder.sum())).collect()
     }
 
     /// The mean of a field in each group; `None` where no record of the group has a value.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let ages = users.group_by(User::NAME).avg(User::AGE);
+    /// assert_eq!((ages["Ann"], ages["Ben"]), (Some(30.0), None));
+    /// # Ok(()) }
+    /// ```
     pub fn avg<T: Summable, P>(self, field: Field<B, T, P>) -> BTreeMap<G::Key, Option<f64>> {
         let means = self.fold(Mean::<T>::new, |mean, record| mean.add((field.get)(record)));
         means.into_iter().map(|(key, mean)| (key, mean.avg())).collect()
     }
 
     /// The least value of a field in each group; `None` where no record of the group has one.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.group_by(User::NAME).min(User::AGE)["Ann"], Some(30));
+    /// # Ok(()) }
+    /// ```
     pub fn min<T: OrderedValue + Clone, P>(self, field: Field<B, T, P>) -> BTreeMap<G::Key, Option<T>> {
         self.fold(|| None, |end, record| better(end, (field.get)(record), false))
     }
 
     /// The greatest value of a field in each group; `None` where no record of the group has one.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.group_by(User::NAME).max(User::AGE)["Ben"], None);
+    /// # Ok(()) }
+    /// ```
     pub fn max<T: OrderedValue + Clone, P>(self, field: Field<B, T, P>) -> BTreeMap<G::Key, Option<T>> {
         self.fold(|| None, |end, record| better(end, (field.get)(record), true))
     }
 
     /// All of these for a field of numbers, in one pass.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let ann = &users.group_by(User::NAME).summary(User::AGE)["Ann"];
+    /// assert_eq!((ann.count, ann.avg, ann.max), (1, Some(30.0), Some(30)));
+    /// # Ok(()) }
+    /// ```
     pub fn summary<T: Summable + PartialOrd, P>(self, field: Field<B, T, P>) -> BTreeMap<G::Key, Summary<T>> {
         let start = || (0, Mean::<T>::new(), None, None);
         let groups = self.fold(start, |(count, mean, min, max), record| {

@@ -55,18 +55,37 @@ impl<B: Bucket> Filter<B> {
     }
 
     /// Passes every record: where a chain of conditions starts.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(Filter::all()).count(), 2);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn all() -> Self {
         Self { node: Node::Const(true) }
     }
 
     /// Passes no record.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(Filter::none()).count(), 0);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn none() -> Self {
         Self { node: Node::Const(false) }
     }
 
     /// Both hold.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let both = User::NAME.eq("Ann").and(User::AGE.ge(18));
+    /// assert_eq!(users.filter(both).count(), 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let node = match (self.node, other.node) {
@@ -85,6 +104,13 @@ impl<B: Bucket> Filter<B> {
     }
 
     /// At least one holds.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let either = User::NAME.eq("Ben").or(User::AGE.ge(18));
+    /// assert_eq!(users.filter(either).count(), 2);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         let node = match (self.node, other.node) {
@@ -103,12 +129,26 @@ impl<B: Bucket> Filter<B> {
     }
 
     /// All of them hold; with none, every record passes.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let wanted = [Some("vip"), None].into_iter().flatten().map(|tag| User::TAGS.contains(tag));
+    /// assert_eq!(users.filter(Filter::all_of(wanted)).count(), 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn all_of(filters: impl IntoIterator<Item = Self>) -> Self {
         filters.into_iter().fold(Self::all(), Self::and)
     }
 
     /// At least one of them holds; with none, no record passes.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let names = ["A", "C"].map(|first| User::NAME.starts_with(first));
+    /// assert_eq!(users.filter(Filter::any_of(names)).count(), 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn any_of(filters: impl IntoIterator<Item = Self>) -> Self {
         filters.into_iter().fold(Self::none(), Self::or)

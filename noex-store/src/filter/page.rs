@@ -45,11 +45,27 @@ pub struct Page {
 
 impl Page {
     /// The first `size` records. With 0 there are none, and `has_more` tells whether there would be any.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let page = users.order_by(User::NAME.asc()).paginate(Page::first(1));
+    /// assert_eq!((page.records[0].name.as_str(), page.has_more), ("Ann", true));
+    /// # Ok(()) }
+    /// ```
     pub const fn first(size: usize) -> Self {
         Self { size }
     }
 
     /// The `size` records after the place of a cursor.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let first = users.order_by(User::NAME.asc()).paginate(Page::first(1));
+    /// let cursor = first.next_cursor.expect("there is more");
+    /// let second = users.order_by(User::NAME.asc()).paginate(Page::first(1).after(cursor))?;
+    /// assert_eq!(second.records[0].name, "Ben");
+    /// # Ok(()) }
+    /// ```
     pub const fn after(self, cursor: Cursor) -> PageAfter {
         PageAfter { size: self.size, cursor }
     }

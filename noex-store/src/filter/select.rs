@@ -73,6 +73,13 @@ impl<'r, B: Bucket> Select<'r, B> {
     }
 
     /// Adds a condition that must hold too.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let young_vips = users.filter(User::TAGS.contains("vip")).filter(User::AGE.lt(40));
+    /// assert_eq!(young_vips.count(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn filter(mut self, filter: Filter<B>) -> Self {
         self.filter = self.filter.and(filter);
         self
@@ -80,12 +87,25 @@ impl<'r, B: Bucket> Select<'r, B> {
 
     /// Orders by one key, or by several as a tuple: the most significant first. Ties stay in the order of insertion.
     /// Replaces an order that was given before. O(n log n), or the order of an index.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let last = users.filter(Filter::all()).order_by(User::NAME.desc()).first();
+    /// assert_eq!(last.expect("Ben").name, "Ben");
+    /// # Ok(()) }
+    /// ```
     pub fn order_by(mut self, order: impl OrderBy<B>) -> Self {
         self.order = order.into_keys();
         self
     }
 
     /// At most so many records.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.order_by(User::NAME.asc()).limit(1).collect().len(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = Some(limit);
         self
@@ -93,6 +113,12 @@ impl<'r, B: Bucket> Select<'r, B> {
 
     /// Leaves out so many records at the front. Costs a walk over them, unless no condition has to be tested: prefer
     /// [`paginate`](Self::paginate).
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.order_by(User::NAME.asc()).offset(1).collect()[0].name, "Ben");
+    /// # Ok(()) }
+    /// ```
     pub fn offset(mut self, offset: usize) -> Self {
         self.offset = offset;
         self
@@ -129,6 +155,13 @@ impl<'r, B: Bucket> Select<'r, B> {
     }
 
     /// The records. O(entries of the access path), one allocation, and a reference count for each record.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let adults = users.filter(User::AGE.ge(18)).collect();
+    /// assert_eq!(adults[0].name, "Ann");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn collect(&self) -> Vec<Record<B>> {
         let mut records = Vec::new();
@@ -144,6 +177,16 @@ impl<'r, B: Bucket> Select<'r, B> {
     }
 
     /// The records one by one, all of the same commit. They are fetched in growing batches, so that leaving early is cheap.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// for user in users.filter(User::AGE.is_some()).iter() {
+    ///     // The iterator has a snapshot: writes in between change nothing for it.
+    ///     users.update(&user.id, User::patch().clear_age())?;
+    /// }
+    /// assert_eq!(users.filter(User::AGE.is_some()).count(), 0);
+    /// # Ok(()) }
+    /// ```
     pub fn iter(&self) -> Records<B> {
         Records {
             asked: self.reader.clone(),
@@ -160,6 +203,12 @@ impl<'r, B: Bucket> Select<'r, B> {
     }
 
     /// The first record.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert!(users.filter(User::NAME.eq("Cy")).first().is_none());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn first(&self) -> Option<Record<B>> {
         let mut found = None;
@@ -176,6 +225,12 @@ impl<'r, B: Bucket> Select<'r, B> {
     }
 
     /// The number of records. O(log n) where ranges of an index hold exactly what passes, however many they are.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::NAME.starts_with("A")).count(), 1);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn count(&self) -> usize {
         self.watch(Taken::Members);
@@ -183,6 +238,12 @@ impl<'r, B: Bucket> Select<'r, B> {
     }
 
     /// Whether there is any record. Stops at the first.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert!(users.filter(User::EMAIL.eq("ann@x.cz")).exists());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn exists(&self) -> bool {
         let mut found = None;
@@ -242,6 +303,12 @@ impl<'r, B: Bucket> Select<'r, B> {
 
     /// The sum of a field, 0 for none. Integers widen to 128 bits and floats to `f64`, so nothing overflows; floats are
     /// summed with compensation. `None`s are passed over.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::AGE.ge(18)).sum(User::AGE), 30);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn sum<T: Summable, P>(&self, field: Field<B, T, P>) -> T::Sum {
         self.watch_values(field);
@@ -249,6 +316,13 @@ impl<'r, B: Bucket> Select<'r, B> {
     }
 
     /// The mean of a field, of those records that have a value; `None` if there are none.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(User::AGE.ge(18)).avg(User::AGE), Some(30.0));
+    /// assert_eq!(users.filter(User::AGE.ge(99)).avg(User::AGE), None);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn avg<T: Summable, P>(&self, field: Field<B, T, P>) -> Option<f64> {
         self.watch_values(field);
@@ -256,6 +330,12 @@ impl<'r, B: Bucket> Select<'r, B> {
     }
 
     /// The least value of a field. O(log n) where an index has the field's order.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(Filter::all()).min(User::NAME).as_deref(), Some("Ann"));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn min<T: OrderedValue + Clone, P>(&self, field: Field<B, T, P>) -> Option<T> {
         self.watch_values(field);
@@ -263,6 +343,12 @@ impl<'r, B: Bucket> Select<'r, B> {
     }
 
     /// The greatest value of a field. O(log n) where an index has the field's order.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.filter(Filter::all()).max(User::NAME).as_deref(), Some("Ben"));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn max<T: OrderedValue + Clone, P>(&self, field: Field<B, T, P>) -> Option<T> {
         self.watch_values(field);
@@ -270,6 +356,13 @@ impl<'r, B: Bucket> Select<'r, B> {
     }
 
     /// The records by groups of a field, or of a tuple of fields.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let tagged = users.filter(User::TAGS.contains("vip")).group_by(User::NAME).count();
+    /// assert_eq!(tagged["Ann"], 1);
+    /// # Ok(()) }
+    /// ```
     pub fn group_by<G: GroupBy<B>>(self, by: G) -> Groups<'r, B, G> {
         Groups { select: self, by }
     }

@@ -84,6 +84,15 @@ impl Run {
 impl QueryCtx<'_> {
     /// All that can be asked of a bucket. O(buckets).
     ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let adults = store.define_query("adults", |ctx: &QueryCtx<'_>, from: &u8| {
+    ///     Ok(ctx.bucket::<User>()?.filter(User::AGE.ge(*from)).count())
+    /// })?;
+    /// assert_eq!(*adults.run(&18)?, 1);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::BucketNotDefined`], [`Error::SchemaMismatch`]; the query runs again when buckets are defined or dropped.
     pub fn bucket<B: Bucket>(&self) -> Result<B::Reads, Error> {
@@ -98,6 +107,14 @@ impl QueryCtx<'_> {
 
     /// The answer of another query on the same snapshot: memoized, and recorded, so that this query runs again only if that
     /// answer is another one.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let count = store.define_query("count", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<User>()?.count()))?;
+    /// let crowded = store.define_query("crowded", move |ctx: &QueryCtx<'_>, (): &()| Ok(*ctx.query(&count, &())? > 100))?;
+    /// assert!(!*crowded.run(&())?);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Those of that query; [`Error::QueryCycle`] if it asks for this one.
@@ -114,6 +131,13 @@ impl QueryCtx<'_> {
     }
 
     /// The number of the commit that the query sees.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let at = store.define_query("at", |ctx: &QueryCtx<'_>, (): &()| Ok((ctx.bucket::<User>()?.count(), ctx.version())))?;
+    /// assert_eq!(at.run(&())?.1, store.snapshot().version());
+    /// # Ok(()) }
+    /// ```
     pub fn version(&self) -> Version {
         self.run.root().version
     }

@@ -224,12 +224,28 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> Query<P, T> {
     }
 
     /// The query's name.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let count = store.define_query("count", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<User>()?.count()))?;
+    /// assert_eq!(count.name(), "count");
+    /// # Ok(()) }
+    /// ```
     pub fn name(&self) -> &str {
         &self.definition.name
     }
 
     /// The answer for the latest commit, shared by all who ask. Without running anything, if no commit has touched what it
     /// read: a look-up by the parameters, no lock.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let count = store.define_query("count", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<User>()?.count()))?;
+    /// assert_eq!(*count.run(&())?, 2);
+    /// users.delete(&1)?;
+    /// assert_eq!(*count.run(&())?, 1, "never an old answer");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Those of the query's function; [`Error::QueryPanicked`], [`Error::QueryCycle`].
@@ -295,6 +311,15 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> Query<P, T> {
     }
 
     /// What the query has done so far. O(answers that are kept).
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let count = store.define_query("count", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<User>()?.count()))?;
+    /// count.run(&())?;
+    /// count.run(&())?;
+    /// assert_eq!((count.stats().runs, count.stats().hits), (1, 1));
+    /// # Ok(()) }
+    /// ```
     pub fn stats(&self) -> QueryStats {
         self.definition.stats()
     }

@@ -62,6 +62,20 @@ impl<B> Clone for DiffStep<B> {
 
 impl<B> DiffStep<B> {
     /// Makes the step. O(length); a step that does not fit the list does nothing.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let named = store.define_query("named", |ctx: &QueryCtx<'_>, (): &()| {
+    ///     Ok(ctx.bucket::<User>()?.order_by(User::NAME.asc()).collect())
+    /// })?;
+    /// let mut diffs = named.subscribe(())?.diffs();
+    /// let mut list = Vec::new();
+    /// for step in diffs.next().await.expect("open")?.steps {
+    ///     step.apply(&mut list);
+    /// }
+    /// assert_eq!(list[0].name, "Ann");
+    /// # Ok(()) }
+    /// ```
     pub fn apply(&self, list: &mut Vec<Record<B>>) {
         match self {
             Self::Inserted { at, record } if *at <= list.len() => list.insert(*at, record.clone()),
@@ -187,6 +201,22 @@ pub struct Diffs<B> {
 impl<B: Bucket> Subscription<Vec<Record<B>>> {
     /// Gives each change as steps from the list before. A record is told from others by its key, and must stand in the list
     /// once.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let named = store.define_query("named", |ctx: &QueryCtx<'_>, (): &()| {
+    ///     Ok(ctx.bucket::<User>()?.order_by(User::NAME.asc()).collect())
+    /// })?;
+    /// let mut diffs = named.subscribe(())?.diffs();
+    /// let mut list = Vec::new();
+    /// for step in diffs.next().await.expect("open")?.steps {
+    ///     step.apply(&mut list);
+    /// }
+    /// users.delete(&1)?;
+    /// let diff = diffs.next().await.expect("open")?;
+    /// assert!(matches!(diff.steps[0], noex_store::DiffStep::Removed { at: 0, .. }));
+    /// # Ok(()) }
+    /// ```
     pub fn diffs(self) -> Diffs<B> {
         Diffs { subscription: self, last: Arc::default() }
     }
@@ -194,6 +224,20 @@ impl<B: Bucket> Subscription<Vec<Record<B>>> {
 
 impl<B: Bucket> Diffs<B> {
     /// The list that the steps so far lead to.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let named = store.define_query("named", |ctx: &QueryCtx<'_>, (): &()| {
+    ///     Ok(ctx.bucket::<User>()?.order_by(User::NAME.asc()).collect())
+    /// })?;
+    /// let mut diffs = named.subscribe(())?.diffs();
+    /// let mut list = Vec::new();
+    /// for step in diffs.next().await.expect("open")?.steps {
+    ///     step.apply(&mut list);
+    /// }
+    /// assert_eq!(diffs.current(), list);
+    /// # Ok(()) }
+    /// ```
     pub fn current(&self) -> &[Record<B>] {
         &self.last
     }
@@ -205,12 +249,41 @@ impl<B: Bucket> Diffs<B> {
     }
 
     /// Waits for the next change.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let named = store.define_query("named", |ctx: &QueryCtx<'_>, (): &()| {
+    ///     Ok(ctx.bucket::<User>()?.order_by(User::NAME.asc()).collect())
+    /// })?;
+    /// let mut diffs = named.subscribe(())?.diffs();
+    /// let mut list = Vec::new();
+    /// for step in diffs.next().await.expect("open")?.steps {
+    ///     step.apply(&mut list);
+    /// }
+    /// users.update(&2, User::patch().name("Abe"))?;
+    /// assert_eq!(diffs.next().await.expect("open")?.value[0].name, "Abe");
+    /// # Ok(()) }
+    /// ```
     pub async fn next(&mut self) -> Option<Result<Diff<B>, Error>> {
         let update = self.subscription.next().await?;
         Some(update.map(|update| self.step(update)))
     }
 
     /// The next change, if there is one now.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let named = store.define_query("named", |ctx: &QueryCtx<'_>, (): &()| {
+    ///     Ok(ctx.bucket::<User>()?.order_by(User::NAME.asc()).collect())
+    /// })?;
+    /// let mut diffs = named.subscribe(())?.diffs();
+    /// let mut list = Vec::new();
+    /// for step in diffs.next().await.expect("open")?.steps {
+    ///     step.apply(&mut list);
+    /// }
+    /// assert!(diffs.try_next().is_none(), "nothing has changed since");
+    /// # Ok(()) }
+    /// ```
     pub fn try_next(&mut self) -> Option<Result<Diff<B>, Error>> {
         let update = self.subscription.try_next()?;
         Some(update.map(|update| self.step(update)))

@@ -31,6 +31,17 @@ pub struct Update<T> {
 impl<T> Update<T> {
     /// What made the query run again: the first change that touched what it had read since its answer before. `None` for the first
     /// answer.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let ages = store.define_query("ages", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<User>()?.sum(User::AGE)))?;
+    /// let mut live = ages.subscribe(())?;
+    /// assert_eq!(*live.next().await.expect("open")?.value, 30);
+    /// users.update(&2, User::patch().age(12))?;
+    /// let update = live.next().await.expect("open")?;
+    /// assert_eq!(update.cause().expect("a change").key, "2");
+    /// # Ok(()) }
+    /// ```
     pub fn cause(&self) -> Option<&Cause> {
         self.cause.as_ref()
     }
@@ -172,11 +183,32 @@ impl<T> Subscription<T> {
     }
 
     /// Waits for the next answer.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let ages = store.define_query("ages", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<User>()?.sum(User::AGE)))?;
+    /// let mut live = ages.subscribe(())?;
+    /// assert_eq!(*live.next().await.expect("open")?.value, 30);
+    /// users.update(&2, User::patch().age(12))?;
+    /// assert_eq!(*live.next().await.expect("open")?.value, 42);
+    /// # Ok(()) }
+    /// ```
     pub async fn next(&mut self) -> Option<Result<Update<T>, Error>> {
         poll_fn(|context| self.slot.poll(context)).await
     }
 
     /// The next answer, if there is one now.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let ages = store.define_query("ages", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<User>()?.sum(User::AGE)))?;
+    /// let mut live = ages.subscribe(())?;
+    /// assert_eq!(*live.next().await.expect("open")?.value, 30);
+    /// users.update(&2, User::patch().name("Bob"))?;
+    /// store.settle().await;
+    /// assert!(live.try_next().is_none(), "that changed no age");
+    /// # Ok(()) }
+    /// ```
     pub fn try_next(&mut self) -> Option<Result<Update<T>, Error>> {
         match self.slot.poll(&Context::from_waker(Waker::noop())) {
             Poll::Ready(update) => update,

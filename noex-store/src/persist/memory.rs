@@ -57,6 +57,25 @@ const MANY: usize = 10_000;
 
 impl MemoryAdapter {
     /// Keeps nothing yet.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// let kept = MemoryAdapter::new();
+    /// for id in 0..2 {
+    ///     let store =
+    ///         Store::builder().bucket::<Note>().persistence(Persistence::new(kept.clone())).start().await?;
+    ///     store.bucket::<Note>()?.insert(Note { id })?;
+    ///     assert_eq!(store.bucket::<Note>()?.count() as u64, id + 1, "a restart, in one process");
+    ///     store.stop().await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }

@@ -64,6 +64,13 @@ pub struct Persistence {
 
 impl Persistence {
     /// Has an adapter keep the commits, [debounced](Durability::Debounced) by 100 ms.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// let persistence = Persistence::new(MemoryAdapter::new());
+    /// # let _ = persistence;
+    /// ```
     pub fn new(adapter: impl StorageAdapter) -> Self {
         Self {
             adapter: Arc::new(adapter),
@@ -74,11 +81,25 @@ impl Persistence {
     }
 
     /// How long commits are gathered before they are written: at most so much is lost in a crash.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// let at_most_a_second = Persistence::new(MemoryAdapter::new()).debounce(Duration::from_secs(1));
+    /// # let _ = at_most_a_second;
+    /// ```
     pub fn debounce(self, time: Duration) -> Self {
         self.durability(Durability::Debounced(time))
     }
 
     /// When a commit is on the disk.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// let at_once = Persistence::new(MemoryAdapter::new()).durability(Durability::Immediate);
+    /// # let _ = at_once;
+    /// ```
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
@@ -104,6 +125,13 @@ impl Persistence {
     /// Calls a function when commits cannot be written; they are written again, after a while. It runs in a thread of the store, or, with
     /// [`Durability::Immediate`], in that of the writer and in the middle of its write: others wait for it, and what it writes
     /// to a store itself is refused.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// let persistence = Persistence::new(MemoryAdapter::new()).on_error(|error| eprintln!("not kept yet: {error}"));
+    /// # let _ = persistence;
+    /// ```
     pub fn on_error(mut self, call: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         self.on_error = Some(Arc::new(call));
         self

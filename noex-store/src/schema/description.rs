@@ -41,11 +41,24 @@ pub struct Schema {
 
 impl Schema {
     /// The field with this stored name. O(fields).
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(User::schema().field("age").map(|age| age.rust_type), Some("Option<u8>"));
+    /// assert!(User::schema().field("height").is_none());
+    /// # Ok(()) }
+    /// ```
     pub fn field(&self, name: &str) -> Option<&'static FieldSchema> {
         self.fields.iter().find(|field| field.name == name)
     }
 
     /// The primary key's field.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(User::schema().key().map(|key| key.name), Some("id"));
+    /// # Ok(()) }
+    /// ```
     pub fn key(&self) -> Option<&'static FieldSchema> {
         self.fields.iter().find(|field| field.key)
     }
@@ -134,6 +147,10 @@ pub enum FieldKind {
 
 impl FieldKind {
     /// The kind as text: `string`, `number`, `boolean`, `object`, `array`, `date`.
+    ///
+    /// ```
+    /// assert_eq!(noex_store::FieldKind::Boolean.as_str(), "boolean");
+    /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::String => "string",

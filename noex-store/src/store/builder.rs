@@ -69,12 +69,26 @@ impl Default for StoreBuilder {
 
 impl StoreBuilder {
     /// Names the store, for people.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let store = Store::builder().bucket::<User>().name("shop").start().await?;
+    /// assert_eq!(store.name(), "shop");
+    /// # Ok(()) }
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
     /// Defines a bucket.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let store = Store::builder().bucket::<User>().start().await?;
+    /// assert!(store.bucket::<User>()?.is_empty());
+    /// # Ok(()) }
+    /// ```
     pub fn bucket<B: Bucket>(mut self) -> Self {
         let define: Define = Box::new(|engine, kept| {
             if engine.load().slot(B::NAME).is_some() {
@@ -96,6 +110,13 @@ impl StoreBuilder {
     ///
     /// Buckets with `persistent = false` are not kept. A bucket that is kept and not defined stays as it is, until it is
     /// [defined](Store::define_bucket).
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let store = Store::builder().bucket::<User>().persistence(Persistence::new(MemoryAdapter::new())).start().await?;
+    /// assert!(store.stats().persistence.enabled);
+    /// # Ok(()) }
+    /// ```
     pub fn persistence(mut self, persistence: Persistence) -> Self {
         self.persistence = Some(persistence);
         self
@@ -131,6 +152,13 @@ impl StoreBuilder {
 
     /// Chooses how keys and unique values are hashed: [`Hashing::HostileInput`] where users choose what is indexed, and
     /// some may mean harm.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let store = Store::builder().bucket::<User>().hashing(noex_store::Hashing::HostileInput).start().await?;
+    /// # let _ = store;
+    /// # Ok(()) }
+    /// ```
     pub fn hashing(mut self, hashing: Hashing) -> Self {
         self.hashing = hashing;
         self
@@ -159,6 +187,13 @@ impl StoreBuilder {
 
     /// How many changes (records, not commits) the commit log keeps for those who read it late; 4,096 unless given. The
     /// latest commit is kept whatever its size.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let store = Store::builder().bucket::<User>().commit_log_capacity(100_000).start().await?;
+    /// # let _ = store;
+    /// # Ok(()) }
+    /// ```
     pub fn commit_log_capacity(mut self, changes: usize) -> Self {
         self.log_capacity = changes;
         self
@@ -169,12 +204,26 @@ impl StoreBuilder {
     ///
     /// With zero nothing expires by itself: [`Store::purge_ttl`] takes out what is due, and a write takes it out of the bucket that
     /// it is for. Readers of the latest commit do not see it either way.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let store = Store::builder().bucket::<User>().ttl_check_interval(Duration::ZERO).start().await?;
+    /// assert_eq!(store.purge_ttl(), 0, "by hand");
+    /// # Ok(()) }
+    /// ```
     pub fn ttl_check_interval(mut self, interval: Duration) -> Self {
         self.options.ttl_check_interval = interval;
         self
     }
 
     /// How long [`Store::stop`] waits at most; ten seconds unless given.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let store = Store::builder().bucket::<User>().stop_timeout(Duration::from_secs(2)).start().await?;
+    /// store.stop().await?;
+    /// # Ok(()) }
+    /// ```
     pub fn stop_timeout(mut self, time: Duration) -> Self {
         self.options.stop_timeout = time;
         self
@@ -182,12 +231,26 @@ impl StoreBuilder {
 
     /// How often a service of the store may panic, within what time, and be started again; once more, and it is given up:
     /// what needs it fails with [`Error::Degraded`]. Five times in ten seconds unless given.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let store = Store::builder().bucket::<User>().restart_intensity(3, Duration::from_secs(60)).start().await?;
+    /// # let _ = store;
+    /// # Ok(()) }
+    /// ```
     pub fn restart_intensity(mut self, restarts: u32, within: Duration) -> Self {
         self.options.intensity = Intensity { restarts, within };
         self
     }
 
     /// Starts the store, with what was kept before, if it has [persistence](Self::persistence).
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let store = Store::builder().bucket::<User>().start().await?;
+    /// assert_eq!(store.buckets().len(), 1);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::BucketAlreadyExists`] if two buckets have one name. With persistence also what the adapter says, and

@@ -202,6 +202,13 @@ impl<B: Bucket> BucketHandle<B> {
     /// counts as a write of the record; an update does not change when a record expires, and this does. A copy of the value, and
     /// O(log n); no index changes.
     ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let ann = users.touch(&1)?;
+    /// assert_eq!((ann.version(), ann.expires_at()), (2, None), "this bucket has no `ttl`");
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::BucketNotDefined`], [`Error::Stopped`], [`Error::Panicked`].
     pub fn touch<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Result<Record<B>, Error> {
@@ -209,6 +216,13 @@ impl<B: Bucket> BucketHandle<B> {
     }
 
     /// As [`touch`](Self::touch), with another time to live.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let ann = users.touch_with_ttl(&1, Duration::from_secs(60))?;
+    /// assert_eq!(ann.expires_at(), Some(ann.updated_at() + 60_000));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As there, and [`Error::InvalidTtl`].
@@ -372,6 +386,13 @@ impl<B: Bucket> BucketHandle<B> {
 
     /// Changes several records, all or none, in one commit. A key that comes again gets both patches.
     ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let older = users.update_many([(1, User::patch().age(31)), (2, User::patch().age(40))])?;
+    /// assert_eq!(older[1].age, Some(40));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As [`update`](Self::update), in an [`Error::Batch`] that tells the row.
     pub fn update_many<Q: UniqueKey<B::Key>, P: Patch<B>>(
@@ -398,6 +419,12 @@ impl<B: Bucket> BucketHandle<B> {
     }
 
     /// Changes every record that passes a filter, all or none, in one commit; returns how many.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.update_where(User::AGE.is_none(), User::patch().age(18))?, 1);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`update`](Self::update), for the first record that cannot be changed so.
@@ -437,6 +464,12 @@ impl<B: Bucket> BucketHandle<B> {
 
     /// Removes several records in one commit, and returns those that were there.
     ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.delete_many([1, 7])?.len(), 1, "there is no 7");
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As [`delete`](Self::delete).
     pub fn delete_many<Q: UniqueKey<B::Key>>(
@@ -474,6 +507,13 @@ impl<B: Bucket> BucketHandle<B> {
     }
 
     /// Removes all records in one commit, and returns how many there were. Automatic numbers go on. O(n).
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.clear()?, 2);
+    /// assert!(users.is_empty());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`delete`](Self::delete).

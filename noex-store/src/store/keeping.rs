@@ -79,6 +79,13 @@ impl Store {
     }
 
     /// The last commit that is on the disk; 0 in a store without [persistence](crate::StoreBuilder::persistence). One atomic load.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// users.update(&1, User::patch().age(31))?;
+    /// assert_eq!(store.durable_version(), Version::default(), "this store keeps nothing");
+    /// # Ok(()) }
+    /// ```
     pub fn durable_version(&self) -> Version {
         self.services.keeper.as_ref().map_or(Version(0), |keeper| keeper.durable())
     }

@@ -92,11 +92,24 @@ impl Store {
     }
 
     /// Starts the definition of a store.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let store = Store::builder().name("shop").bucket::<User>().start().await?;
+    /// assert_eq!(store.name(), "shop");
+    /// # Ok(()) }
+    /// ```
     pub fn builder() -> StoreBuilder {
         StoreBuilder::default()
     }
 
     /// The store's name; `noex-store` if it was given none.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(store.name(), "noex-store");
+    /// # Ok(()) }
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -189,6 +202,12 @@ impl Store {
     }
 
     /// The schemas of all buckets that are defined, in the order of their first definition.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(store.buckets()[0].name, "users");
+    /// # Ok(()) }
+    /// ```
     pub fn buckets(&self) -> Vec<&'static Schema> {
         self.engine.load().tables().map(|table| table.schema()).collect()
     }
@@ -249,6 +268,14 @@ impl Store {
 
     /// As [`transaction`](Self::transaction), with another isolation or number of retries.
     ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let once = TxOptions::new().retries(0);
+    /// let gone = store.transaction_with(once, |tx| tx.bucket::<User>()?.delete(&1))?;
+    /// assert_eq!(gone.expect("she was there").name, "Ann");
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As there.
     pub fn transaction_with<T, E: From<Error>>(
@@ -304,6 +331,14 @@ impl Store {
 
     /// As [`transaction_async`](Self::transaction_async), with another isolation or number of retries.
     ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let loose = TxOptions::new().isolation(Isolation::Snapshot);
+    /// let done = store.transaction_async_with(loose, async |tx| tx.bucket::<User>()?.delete(&1)).await?;
+    /// assert!(done.is_some());
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As there.
     pub async fn transaction_async_with<T, E: From<Error>>(
@@ -337,6 +372,15 @@ impl Store {
     }
 
     /// As [`begin`](Self::begin), with another isolation.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let tx = store.begin_with(Isolation::Snapshot);
+    /// tx.bucket::<User>()?.delete(&1)?;
+    /// tx.commit()?;
+    /// assert_eq!(users.count(), 1);
+    /// # Ok(()) }
+    /// ```
     pub fn begin_with(&self, isolation: Isolation) -> Transaction {
         Transaction::new(Arc::clone(&self.engine), isolation)
     }
@@ -394,11 +438,27 @@ impl Store {
     }
 
     /// The names of all queries that are defined, in alphabetical order.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// store.define_query("count", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<User>()?.count()))?;
+    /// assert_eq!(store.queries(), ["count"]);
+    /// # Ok(()) }
+    /// ```
     pub fn queries(&self) -> Vec<String> {
         self.services.queries.names()
     }
 
     /// Frees a query's name. Whoever holds the query or a subscription of it goes on.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let count = store.define_query("count", |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<User>()?.count()))?;
+    /// store.undefine_query("count")?;
+    /// assert!(store.queries().is_empty());
+    /// assert_eq!(*count.run(&())?, 2, "whoever has it goes on");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::QueryNotDefined`].
@@ -439,6 +499,12 @@ impl Store {
     /// are due, unless it was built with a [check interval](StoreBuilder::ttl_check_interval) of zero. O(buckets + expired).
     ///
     /// In the closure of a transaction, and after [`stop`](Self::stop), it does nothing.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(store.purge_ttl(), 0, "nothing has expired");
+    /// # Ok(()) }
+    /// ```
     pub fn purge_ttl(&self) -> usize {
         self.engine.purge().unwrap_or_default()
     }

@@ -182,6 +182,12 @@ impl<B: Bucket> Reader<B> {
     }
 
     /// What the annotations of the bucket say.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.schema().name, "users");
+    /// # Ok(()) }
+    /// ```
     pub fn schema(&self) -> &'static Schema {
         B::schema()
     }
@@ -216,21 +222,47 @@ impl<B: Bucket> Reader<B> {
     }
 
     /// Whether a record has this primary key. As [`get`](Self::get).
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert!(users.contains_key(&1));
+    /// assert!(!users.contains_key(&7));
+    /// # Ok(()) }
+    /// ```
     pub fn contains_key<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> bool {
         self.look_up(key, Seen::Presence).is_some()
     }
 
     /// All records. O(n), one allocation.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.all().len(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn all(&self) -> Vec<Record<B>> {
         self.first(usize::MAX)
     }
 
     /// All records one by one, all of the same commit.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let names: Vec<String> = users.iter().map(|user| user.name.clone()).collect();
+    /// assert_eq!(names, ["Ann", "Ben"]);
+    /// # Ok(()) }
+    /// ```
     pub fn iter(&self) -> Records<B> {
         self.select(Filter::all()).iter()
     }
 
     /// The first `n` records. O(log records + n), one allocation.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.first(1)[0].name, "Ann");
+    /// # Ok(()) }
+    /// ```
     pub fn first(&self, n: usize) -> Vec<Record<B>> {
         let read = |table: &Table<B>| {
             let mut records = Vec::with_capacity(n.min(table.len()));
@@ -260,6 +292,12 @@ impl<B: Bucket> Reader<B> {
     }
 
     /// The last `n` records, in the order of insertion. O(log records + n), one allocation.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.last(1)[0].name, "Ben");
+    /// # Ok(()) }
+    /// ```
     pub fn last(&self, n: usize) -> Vec<Record<B>> {
         let read = |table: &Table<B>| {
             let mut records = Vec::with_capacity(n.min(table.len()));
@@ -276,12 +314,24 @@ impl<B: Bucket> Reader<B> {
     }
 
     /// The number of records. O(1).
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.count(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn count(&self) -> usize {
         self.watch(|| Arc::new(FilterWatch { filter: Filter::all(), taken: Taken::Members, window: None }));
         self.with(Table::len).unwrap_or_default()
     }
 
     /// Whether there is no record. O(1).
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert!(!users.is_empty());
+    /// # Ok(()) }
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.count() == 0
     }
@@ -303,6 +353,12 @@ impl<B: Bucket> Reader<B> {
     }
 
     /// Asks for all records in another order.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.order_by(User::NAME.desc()).first().expect("Ben").name, "Ben");
+    /// # Ok(()) }
+    /// ```
     pub fn order_by(&self, order: impl OrderBy<B>) -> Select<'_, B> {
         self.select(Filter::all()).order_by(order)
     }
@@ -349,6 +405,12 @@ impl<B: Bucket> Reader<B> {
     }
 
     /// The mean of a field over all records: see [`Select::avg`].
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.avg(User::AGE), Some(30.0), "of those that have one");
+    /// # Ok(()) }
+    /// ```
     pub fn avg<T: Summable, P>(&self, field: Field<B, T, P>) -> Option<f64> {
         self.select(Filter::all()).avg(field)
     }
@@ -366,6 +428,12 @@ impl<B: Bucket> Reader<B> {
     }
 
     /// The greatest value of a field: see [`Select::max`].
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(users.max(User::NAME).as_deref(), Some("Ben"));
+    /// # Ok(()) }
+    /// ```
     pub fn max<T: OrderedValue + Clone, P>(&self, field: Field<B, T, P>) -> Option<T> {
         self.select(Filter::all()).max(field)
     }

@@ -40,16 +40,38 @@ impl Snapshot {
     }
 
     /// The number of the commit.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let before = store.snapshot();
+    /// users.delete(&1)?;
+    /// assert!(before.version() < store.snapshot().version());
+    /// # Ok(()) }
+    /// ```
     pub fn version(&self) -> Version {
         self.root.version
     }
 
     /// When the commit was made, in milliseconds since 1970-01-01 UTC; 0 for a store without commits.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(store.snapshot().time(), users.require(&2)?.created_at());
+    /// # Ok(()) }
+    /// ```
     pub fn time(&self) -> u64 {
         self.root.time
     }
 
     /// What can be asked of a bucket, at this commit. O(buckets).
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// let before = store.snapshot();
+    /// users.clear()?;
+    /// assert_eq!(before.bucket::<User>()?.by_name("Ann").len(), 1);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::BucketNotDefined`] if there was none of this name, [`Error::SchemaMismatch`] if it held another type.
@@ -59,6 +81,12 @@ impl Snapshot {
     }
 
     /// The schemas of the buckets that were defined.
+    ///
+    /// ```
+    #[doc = include_str!("../../doc/users.txt")]
+    /// assert_eq!(store.snapshot().buckets()[0].name, "users");
+    /// # Ok(()) }
+    /// ```
     pub fn buckets(&self) -> Vec<&'static Schema> {
         self.root.tables().map(|table| table.schema()).collect()
     }

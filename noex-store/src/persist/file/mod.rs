@@ -98,6 +98,26 @@ fn failed(what: &str, path: &Path, error: &io::Error) -> Error {
 impl FileAdapter {
     /// Opens a folder, or makes it. Nothing is read before the store starts.
     ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+    /// # struct Note { #[bucket(key)] id: u64 }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Error> {
+    /// # let folder = std::env::temp_dir().join(format!("noex-store-open-{}", std::process::id()));
+    /// for id in 0..2 {
+    ///     let kept = Persistence::new(FileAdapter::open(&folder)?);
+    ///     let store = Store::builder().bucket::<Note>().persistence(kept).start().await?;
+    ///     assert_eq!(store.bucket::<Note>()?.count(), id, "what was there before");
+    ///     store.bucket::<Note>()?.insert(Note { id: id as u64 })?;
+    ///     store.stop().await?;
+    /// }
+    /// # let _ = std::fs::remove_dir_all(&folder);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Persistence`], if the folder cannot be made, or another store has it open.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, Error> {

@@ -101,6 +101,18 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
 
     /// Inserts a record: a complete draft, or a whole value. O(log n), and O(unique fields).
     ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// store.transaction(|tx| {
+    ///     let users = tx.bucket::<User>()?;
+    ///     users.insert(User::draft().name("Cy").email("cy@x.cz"))?;
+    ///     assert_eq!(users.count(), 3, "it sees its own");
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// assert_eq!(users.count(), 3);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Validation`] with all issues, [`Error::DuplicateKey`], [`Error::UniqueConstraint`],
     /// [`Error::AutoIncrementExhausted`], [`Error::Panicked`].
@@ -109,6 +121,18 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     }
 
     /// As [`insert`](Self::insert), with a time to live of the record's own, from the commit on.
+    ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// store.transaction(|tx| {
+    ///     let users = tx.bucket::<User>()?;
+    ///     users.insert_with_ttl(User::draft().name("Cy").email("cy@x.cz"), Duration::from_secs(60))?;
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// let cy = users.by_email("cy@x.cz").expect("inserted");
+    /// assert_eq!(cy.expires_at(), Some(cy.created_at() + 60_000));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As there, and [`Error::InvalidTtl`].
@@ -126,6 +150,17 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
 
     /// Has a record live as long from the commit on as its bucket's `ttl` says, and counts as a write of it.
     ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// store.transaction(|tx| {
+    ///     let users = tx.bucket::<User>()?;
+    ///     users.touch(&1)?;
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// assert_eq!(users.require(&1)?.version(), 2);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NotFound`].
     pub fn touch<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Result<Record<B>, Error> {
@@ -133,6 +168,17 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     }
 
     /// As [`touch`](Self::touch), with another time to live.
+    ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// store.transaction(|tx| {
+    ///     let users = tx.bucket::<User>()?;
+    ///     users.touch_with_ttl(&1, Duration::from_secs(60))?;
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// assert!(users.require(&1)?.expires_at().is_some());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As there, and [`Error::InvalidTtl`].
@@ -149,6 +195,17 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     }
 
     /// Inserts records, all or none.
+    ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// store.transaction(|tx| {
+    ///     let users = tx.bucket::<User>()?;
+    ///     users.insert_many(["Cy", "Di"].map(|name| User::draft().name(name).email(format!("{name}@x.cz"))))?;
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// assert_eq!(users.count(), 4);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](Self::insert), in an [`Error::Batch`] that tells the row.
@@ -173,6 +230,17 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
 
     /// Inserts a record, or puts it in the place of the one with its key: as a whole, with defaults, generated fields and time to
     /// live anew.
+    ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// store.transaction(|tx| {
+    ///     let users = tx.bucket::<User>()?;
+    ///     users.upsert(User { id: 1, name: "Anna".into(), email: "ann@x.cz".into(), age: None, tags: Vec::new() })?;
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// assert_eq!(users.require(&1)?.name, "Anna");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](Self::insert), but for the duplicate key.
@@ -228,6 +296,17 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
 
     /// Changes a record in a closure, and validates it again. The closure gets a copy, and runs once.
     ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// store.transaction(|tx| {
+    ///     let users = tx.bucket::<User>()?;
+    ///     users.modify(&1, |ann| ann.tags.push("new".into()))?;
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// assert_eq!(users.require(&1)?.tags, ["vip", "new"]);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As [`update`](Self::update), and [`Error::KeyChanged`] if the closure gives the record another key.
     pub fn modify<Q: UniqueKey<B::Key> + ?Sized>(
@@ -250,6 +329,17 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
 
     /// Changes several records, all or none. A key that comes again gets both patches.
     ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// store.transaction(|tx| {
+    ///     let users = tx.bucket::<User>()?;
+    ///     users.update_many([(1, User::patch().age(31)), (2, User::patch().age(40))])?;
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// assert_eq!(users.sum(User::AGE), 71);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As [`update`](Self::update), in an [`Error::Batch`] that tells the row.
     pub fn update_many<Q: UniqueKey<B::Key>, P: Patch<B>>(
@@ -268,6 +358,17 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     }
 
     /// Changes every record that passes a filter, all or none; returns how many.
+    ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// store.transaction(|tx| {
+    ///     let users = tx.bucket::<User>()?;
+    ///     assert_eq!(users.update_where(User::AGE.is_none(), User::patch().age(18))?, 1);
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// assert_eq!(users.require(&2)?.age, Some(18));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`update`](Self::update), for the first record that cannot be changed so.
@@ -288,6 +389,18 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
 
     /// Removes a record, and returns it; `None` if there is none.
     ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// store.transaction(|tx| {
+    ///     let users = tx.bucket::<User>()?;
+    ///     assert!(users.delete(&1)?.is_some());
+    ///     assert!(users.delete(&1)?.is_none(), "it is gone already");
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// assert_eq!(users.count(), 1);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Panicked`].
     pub fn delete<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Result<Option<Record<B>>, Error> {
@@ -299,6 +412,17 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     }
 
     /// Removes several records, and returns those that were there.
+    ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// store.transaction(|tx| {
+    ///     let users = tx.bucket::<User>()?;
+    ///     assert_eq!(users.delete_many([1, 7])?.len(), 1);
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// assert_eq!(users.count(), 1);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`delete`](Self::delete).
@@ -313,6 +437,17 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     }
 
     /// Removes every record that passes a filter, and returns them.
+    ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// store.transaction(|tx| {
+    ///     let users = tx.bucket::<User>()?;
+    ///     assert_eq!(users.delete_where(User::AGE.is_none())?.len(), 1);
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// assert_eq!(users.count(), 1);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`delete`](Self::delete).
@@ -329,6 +464,17 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     }
 
     /// Removes all records, and returns how many there were. Automatic numbers go on. O(n log n).
+    ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// store.transaction(|tx| {
+    ///     let users = tx.bucket::<User>()?;
+    ///     users.clear()?;
+    ///     Ok::<_, Error>(())
+    /// })?;
+    /// assert!(users.is_empty());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`delete`](Self::delete).

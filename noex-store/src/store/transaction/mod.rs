@@ -100,6 +100,13 @@ impl Transaction {
 
     /// The bucket as this transaction sees it: all that can be asked of a bucket, and its writes. O(buckets).
     ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// let tx = store.begin();
+    /// assert_eq!(tx.bucket::<User>()?.by_name("Ann").len(), 1);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// [`Error::BucketNotDefined`] if there was none of this name when the transaction began, [`Error::SchemaMismatch`]
     /// if it held another type.
@@ -109,6 +116,15 @@ impl Transaction {
     }
 
     /// The number of the commit that the transaction sees.
+    ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// let tx = store.begin();
+    /// users.delete(&1)?;
+    /// assert!(tx.base_version() < store.snapshot().version());
+    /// assert_eq!(tx.bucket::<User>()?.count(), 2, "as it was");
+    /// # Ok(()) }
+    /// ```
     pub fn base_version(&self) -> Version {
         self.inner.base().version
     }
@@ -149,6 +165,20 @@ impl Transaction {
     }
 
     /// As [`savepoint`](Self::savepoint), with an async closure. It is taken back too when its future is dropped.
+    ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// store
+    ///     .transaction_async(async |tx| {
+    ///         let users = tx.bucket::<User>()?;
+    ///         let tried = tx.savepoint_async(async |_| users.insert(User::draft().name("Cy").email("ann@x.cz"))).await;
+    ///         assert!(matches!(tried, Err(Error::UniqueConstraint { .. })));
+    ///         users.delete(&2)
+    ///     })
+    ///     .await?;
+    /// assert_eq!(users.count(), 1);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Those of the closure.
@@ -276,6 +306,15 @@ impl Transaction {
     }
 
     /// Takes all back. Dropping the transaction does the same.
+    ///
+    /// ```
+    #[doc = include_str!("../../../doc/users.txt")]
+    /// let tx = store.begin();
+    /// tx.bucket::<User>()?.delete(&1)?;
+    /// tx.rollback();
+    /// assert_eq!(users.count(), 2);
+    /// # Ok(()) }
+    /// ```
     pub fn rollback(self) {}
 
     pub(crate) fn now(&self) -> u64 {

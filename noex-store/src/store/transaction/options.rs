@@ -44,6 +44,13 @@ pub struct TxOptions {
 
 impl TxOptions {
     /// Serializable, 16 retries, a lease of one second.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// let options = TxOptions::new();
+    /// # let _ = options;
+    /// ```
     pub const fn new() -> Self {
         Self {
             retries: 16,
@@ -55,12 +62,26 @@ impl TxOptions {
     }
 
     /// How often the closure is run again when another writer was faster. With 0 the first conflict is the result.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// let options = TxOptions::new().retries(0);
+    /// # let _ = options;
+    /// ```
     pub const fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
     }
 
     /// What the transaction is kept apart from.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// let options = TxOptions::new().isolation(Isolation::Snapshot);
+    /// # let _ = options;
+    /// ```
     pub const fn isolation(mut self, isolation: Isolation) -> Self {
         self.isolation = isolation;
         self
@@ -91,6 +112,13 @@ impl TxOptions {
     /// How long other writers wait at most for a transaction that has failed twice, so that it comes to an end; one second unless
     /// given. Async transactions are waited for 20 ms at most, since other writers block their threads. When it runs out
     /// the others go on, and the transaction may fail again; so nobody waits for ever, whatever the closure waits for.
+    ///
+    /// ```
+    /// use noex_store::prelude::*;
+    ///
+    /// let options = TxOptions::new().lease(Duration::from_millis(100));
+    /// # let _ = options;
+    /// ```
     pub const fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
