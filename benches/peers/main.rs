@@ -7,6 +7,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod flights;
 mod maps;
 mod native;
 mod noex;
@@ -40,19 +41,46 @@ struct Entrant {
     make: fn(&[User]) -> Option<Box<dyn Peer>>,
     /// Keeps users in a folder, and gives a function that opens them again, counts them by group, and tells how long it took.
     reopen: Option<Reopen>,
+    /// Loads flights; `None` for the one that is a process of its own.
+    load: Option<flights::Load>,
 }
 
 const ENTRANTS: [Entrant; 7] = [
-    Entrant { make: |users| Some(Box::new(noex::Noex::new(users))), reopen: Some(noex::reopened) },
-    Entrant { make: |users| Some(Box::new(sqlite::Sqlite::new(users))), reopen: Some(sqlite::reopened) },
-    Entrant { make: |users| Some(Box::new(redb::Redb::new(users))), reopen: Some(redb::reopened) },
-    Entrant { make: |users| Some(Box::new(native::Native::new(users))), reopen: Some(native::reopened) },
+    Entrant {
+        make: |users| Some(Box::new(noex::Noex::new(users))),
+        reopen: Some(noex::reopened),
+        load: Some(flights::noex),
+    },
+    Entrant {
+        make: |users| Some(Box::new(sqlite::Sqlite::new(users))),
+        reopen: Some(sqlite::reopened),
+        load: Some(flights::sqlite),
+    },
+    Entrant {
+        make: |users| Some(Box::new(redb::Redb::new(users))),
+        reopen: Some(redb::reopened),
+        load: Some(flights::redb),
+    },
+    Entrant {
+        make: |users| Some(Box::new(native::Native::new(users))),
+        reopen: Some(native::reopened),
+        load: Some(flights::native),
+    },
     Entrant {
         make: |users| Some(Box::new(reference::Reference::new(users)?) as Box<dyn Peer>),
         reopen: None,
+        load: None,
     },
-    Entrant { make: |users| Some(Box::new(maps::Locked::new(users))), reopen: None },
-    Entrant { make: |users| Some(Box::new(maps::Papaya::new(users))), reopen: None },
+    Entrant {
+        make: |users| Some(Box::new(maps::Locked::new(users))),
+        reopen: None,
+        load: Some(flights::maps),
+    },
+    Entrant {
+        make: |users| Some(Box::new(maps::Papaya::new(users))),
+        reopen: None,
+        load: Some(flights::papaya),
+    },
 ];
 
 /// The entrants that can take part, with their peers; made anew for each size.
@@ -138,6 +166,11 @@ impl Drop for Folder {
 
 /// One size: prints its table, adds it to the report, and draws it.
 fn measure(users: &[User], report: &mut String) -> bool {
+    let (load, bytes) = ("load into an empty store, each record", "bytes a record");
+    let again = "opened from disk and counted by group, each record";
+    if !Work::ALL.iter().any(|work| wanted(work.name())) && ![load, bytes, again].into_iter().any(wanted) {
+        return false;
+    }
     let (numbers, mut peers): (Vec<usize>, Vec<_>) = peers(users).into_iter().unzip();
     let names: Vec<&str> = peers.iter().map(|peer| peer.name()).collect();
     let mut lines = Vec::new();
@@ -169,7 +202,6 @@ fn measure(users: &[User], report: &mut String) -> bool {
     }
     drop(peers);
     let each = |spent: f64| spent / users.len() as f64;
-    let (load, bytes) = ("load into an empty store, each record", "bytes a record");
     if wanted(load) || wanted(bytes) {
         let mut spent = vec![Vec::new(); numbers.len()];
         let mut kept = vec![Vec::new(); numbers.len()];
@@ -185,7 +217,6 @@ fn measure(users: &[User], report: &mut String) -> bool {
         lines.push(line_of_load);
         out(line(bytes.to_owned(), &mut kept, |bytes| format!("{bytes:.0}")).0);
     }
-    let again = "opened from disk and counted by group, each record";
     if wanted(again) {
         let mut spent: Vec<Vec<f64>> = vec![Vec::new(); numbers.len()];
         let folders: Vec<Folder> = numbers.iter().map(|number| Folder::new(&number.to_string())).collect();
@@ -212,6 +243,42 @@ fn measure(users: &[User], report: &mut String) -> bool {
     all
 }
 
+/// Loads the flights into everybody's empty store.
+fn load_flights(report: &mut String) {
+    let flights = flights::flights();
+    let users = users(2);
+    let mut reference = reference::Reference::new(&users);
+    let mut spent: Vec<Vec<f64>> = vec![Vec::new(); ENTRANTS.len()];
+    for number in 0..FEW_ROUNDS {
+        for turn in 0..ENTRANTS.len() {
+            let at = (turn + number) % ENTRANTS.len();
+            let nanos = match ENTRANTS[at].load {
+                Some(load) => {
+                    let begin = Instant::now();
+                    assert_eq!(load(&flights), flights.len());
+                    Some(nanos(begin.elapsed(), flights.len()))
+                }
+                None => reference.as_mut().and_then(|reference| reference.load(&flights)),
+            };
+            spent[at].extend(nanos);
+        }
+    }
+    let names = peers(&users).iter().map(|(_, peer)| peer.name()).collect::<Vec<_>>();
+    if reference.is_none() {
+        spent.retain(|spent| !spent.is_empty());
+    }
+    let name = "load, 10,000 a commit, each".to_owned();
+    let text = format!(
+        "\n| {} flights with three indexes | {} |\n| --- |{}\n{}",
+        flights.len(),
+        names.join(" | "),
+        " ---: |".repeat(names.len()),
+        line(name, &mut spent, show).0
+    );
+    print!("{text}");
+    report.push_str(&text);
+}
+
 fn write(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/results").join(name);
     std::fs::write(&path, text).expect("the folder of the results can be written to");
@@ -235,7 +302,12 @@ fn main() {
              (`benches/peers/reference/actors`), which does less for each call, and so flatters it.\n",
         );
     }
-    let all = sizes().into_iter().filter(|size| !measure(&users(*size), &mut report)).count() == 0;
+    let mut all = sizes().into_iter().filter(|size| !measure(&users(*size), &mut report)).count() == 0;
+    if wanted("load of the flights") {
+        load_flights(&mut report);
+    } else {
+        all = false;
+    }
     if all {
         write("peers.md", &report);
     }
