@@ -167,7 +167,7 @@ impl Drop for Folder {
 /// One size: prints its table, adds it to the report, and draws it.
 fn measure(users: &[User], report: &mut String) -> bool {
     let (load, bytes) = ("load into an empty store, each record", "bytes a record");
-    let again = "opened from disk and counted by group, each record";
+    let again = "open from disk, count by group, each";
     if !Work::ALL.iter().any(|work| wanted(work.name())) && ![load, bytes, again].into_iter().any(wanted) {
         return false;
     }

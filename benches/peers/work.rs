@@ -71,7 +71,7 @@ impl Work {
             Self::Transaction => "transaction over two tables",
             Self::Groups => "count and mean by group",
             Self::Beside => "get beside a writing thread",
-            Self::Subscribed(1) => "update to its subscriber's value, no others",
+            Self::Subscribed(1) => "update to its subscriber, no others",
             Self::Subscribed(1_000) => "the same among 1,000 subscriptions",
             Self::Subscribed(_) => "the same among 100,000 subscriptions",
         }

@@ -1,4 +1,7 @@
 //! The implementation of `Bucket`, with the definition: the schema as data, and the functions that carry it out.
+//!
+//! The definition is a constant of an inline function, not a static: so the indexes, which are most of what it leads to, are compiled in the
+//! crates that have a store of the bucket, and not in one that only declares it.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};

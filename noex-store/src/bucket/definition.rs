@@ -12,7 +12,7 @@ use crate::schema::check::Report;
 /// Makes an empty ordered index.
 pub(crate) type MakeIndex<B> = fn() -> Box<dyn OrderedIndex<B>>;
 
-/// All that the runtime needs to know of a bucket; a `static` of the generated code.
+/// All that the runtime needs to know of a bucket; a constant of the generated code.
 #[expect(missing_debug_implementations, reason = "holds functions; never seen by users")]
 pub struct Definition<B: 'static> {
     /// The data.
