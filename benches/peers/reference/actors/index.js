@@ -1,4 +1,4 @@
-// A stand-in for `@hamicek/noex`, which npm's registry does not have: what the store calls of it, by its documentation, and nothing
+// A stand-in for `@hamicek/noex`, which npm's registry does not have: what the store calls of it, and nothing
 // else. A server handles one message after the other, each in a turn of its own of the microtask queue, as there; it has no time limit
 // for calls, no restarts and no statistics. So it does less for a call than the real one, and its figures are on the safe side.
 
