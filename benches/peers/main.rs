@@ -41,7 +41,7 @@ struct Entrant {
     make: fn(&[User]) -> Option<Box<dyn Peer>>,
     /// Keeps users in a folder, and gives a function that opens them again, counts them by group, and tells how long it took.
     reopen: Option<Reopen>,
-    /// Loads flights; `None` for the one that is a process of its own.
+    /// Loads flights; `None` for one that is a process of its own, and loads them by [`Peer::load`].
     load: Option<flights::Load>,
 }
 
@@ -246,27 +246,23 @@ fn measure(users: &[User], report: &mut String) -> bool {
 /// Loads the flights into everybody's empty store.
 fn load_flights(report: &mut String) {
     let flights = flights::flights();
-    let users = users(2);
-    let mut reference = reference::Reference::new(&users);
-    let mut spent: Vec<Vec<f64>> = vec![Vec::new(); ENTRANTS.len()];
+    let mut peers = peers(&users(2));
+    let mut spent: Vec<Vec<f64>> = vec![Vec::new(); peers.len()];
     for number in 0..FEW_ROUNDS {
-        for turn in 0..ENTRANTS.len() {
-            let at = (turn + number) % ENTRANTS.len();
-            let nanos = match ENTRANTS[at].load {
+        for turn in 0..peers.len() {
+            let at = (turn + number) % peers.len();
+            let (entrant, peer) = &mut peers[at];
+            spent[at].extend(match ENTRANTS[*entrant].load {
                 Some(load) => {
                     let begin = Instant::now();
                     assert_eq!(load(&flights), flights.len());
                     Some(nanos(begin.elapsed(), flights.len()))
                 }
-                None => reference.as_mut().and_then(|reference| reference.load(&flights)),
-            };
-            spent[at].extend(nanos);
+                None => peer.load(&flights),
+            });
         }
     }
-    let names = peers(&users).iter().map(|(_, peer)| peer.name()).collect::<Vec<_>>();
-    if reference.is_none() {
-        spent.retain(|spent| !spent.is_empty());
-    }
+    let names: Vec<&str> = peers.iter().map(|(_, peer)| peer.name()).collect();
     let name = "load, 10,000 a commit, each".to_owned();
     let text = format!(
         "\n| {} flights with three indexes | {} |\n| --- |{}\n{}",

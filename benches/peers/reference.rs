@@ -57,16 +57,6 @@ impl Reference {
         self.stand_in
     }
 
-    /// Loads flights into an empty store of theirs; the nanoseconds of each.
-    pub fn load(&mut self, flights: &[Flight]) -> Option<f64> {
-        for flights in flights.chunks(1_000) {
-            writeln!(self.tasks, "{}", json!({ "flights": flights })).ok()?;
-        }
-        let answer: Answer = serde_json::from_str(&self.ask(r#"{"work":"Flights"}"#)?).expect("an answer");
-        assert_eq!(answer.found, flights.len());
-        Some(answer.nanos)
-    }
-
     fn ask(&mut self, task: &str) -> Option<String> {
         writeln!(self.tasks, "{task}").ok()?;
         let mut answer = String::new();
@@ -88,6 +78,15 @@ impl Peer for Reference {
 
     fn filling(&self) -> Option<(f64, f64)> {
         Some(self.filling)
+    }
+
+    fn load(&mut self, flights: &[Flight]) -> Option<f64> {
+        for flights in flights.chunks(1_000) {
+            writeln!(self.tasks, "{}", json!({ "flights": flights })).ok()?;
+        }
+        let answer: Answer = serde_json::from_str(&self.ask(r#"{"work":"Flights"}"#)?).expect("an answer");
+        assert_eq!(answer.found, flights.len());
+        Some(answer.nanos)
     }
 
     fn round(&mut self, work: Work, round: &Round<'_>) -> Option<Done> {

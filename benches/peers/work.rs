@@ -8,6 +8,7 @@ use noex_store::prelude::Uuid;
 
 use crate::common::users::User;
 use crate::common::{Random, nanos};
+use crate::flights::Flight;
 
 /// Rows of a page, and of a range.
 pub const PAGE: usize = 20;
@@ -141,6 +142,10 @@ pub trait Peer {
     fn round(&mut self, work: Work, round: &Round<'_>) -> Option<Done>;
     /// What it took to fill it, in nanoseconds and bytes, where it knows that better than whoever made it.
     fn filling(&self) -> Option<(f64, f64)> {
+        None
+    }
+    /// Loads flights into an empty store of theirs; the nanoseconds of each.
+    fn load(&mut self, _flights: &[Flight]) -> Option<f64> {
         None
     }
 }

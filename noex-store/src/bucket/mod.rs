@@ -138,6 +138,9 @@ pub trait Patch<B: Bucket>: Sized {
     /// Adds to a field of numbers, whatever it is when the change is made. So writers that only add do not conflict with
     /// each other, in a transaction neither; and `max` and the other rules are checked on the sum.
     ///
+    /// The update is [`Error::Validation`] if the sum does not fit the type or breaks a rule; and where a number's type has the name of
+    /// something else (`type Uuid = u64`), since the derive then takes the field for that.
+    ///
     /// ```
     /// # use noex_store::prelude::*;
     /// # #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
