@@ -35,7 +35,7 @@ impl<L: Layout> Default for Entries<L> {
     }
 }
 
-/// Entries that are gathered, to be sorted.
+/// Entries that are gathered, by ascending rows, to be added at once.
 pub(super) struct NewEntries<L: Layout>(Vec<Entry<L::Stored>>);
 
 impl<L: Layout> NewEntries<L> {
@@ -49,12 +49,13 @@ impl<L: Layout> NewEntries<L> {
         self.0.push(Entry { key, row });
     }
 
-    /// O(n log n).
-    #[inline(never)]
-    pub(super) fn finish(mut self) -> Entries<L> {
-        self.0.sort_unstable();
+    /// In order, each once. O(k log k).
+    fn sorted(mut self) -> Vec<Entry<L::Stored>> {
+        // Rows ascend as they are given, so that a stable sort need not compare them; and it is fast where keys repeat.
+        debug_assert!(self.0.is_sorted_by_key(|entry| entry.row), "rows ascend");
+        self.0.sort_by(|a, b| a.key.cmp(&b.key));
         self.0.dedup();
-        Entries { tree: Tree::from_sorted(self.0) }
+        self.0
     }
 }
 
@@ -64,6 +65,11 @@ impl<L: Layout> Entries<L> {
 
     pub(super) fn len(&self) -> usize {
         self.tree.len()
+    }
+
+    #[inline(never)]
+    pub(super) fn extend(&mut self, new: NewEntries<L>) {
+        self.tree.extend_sorted(new.sorted());
     }
 
     #[inline(never)]

@@ -254,7 +254,7 @@ impl<B: Bucket> Table<B> {
         }
         for index in indexes {
             tasks.push(Box::new(|| {
-                index.build(&mut records.iter().map(|record| (record.value(), record.meta().row)));
+                index.extend(&mut records.iter().map(|record| (record.value(), record.meta().row)));
             }));
         }
         tasks.push(Box::new(move || {

@@ -49,8 +49,8 @@ pub trait OrderedIndex<B>: Send + Sync {
     fn boxed_empty(&self) -> Box<dyn OrderedIndex<B>>;
     /// Adds a record's entries. O(log n) for each.
     fn insert(&mut self, record: &B, row: RowId);
-    /// Takes the entries of these records in the place of those that are there. O(n log n), by sorting.
-    fn build<'r>(&mut self, records: &mut dyn Iterator<Item = (&'r B, RowId)>)
+    /// Adds the entries of records that ascend by row, by sorting: O(k log k) for k of them, and O(log n) at most for each.
+    fn extend<'r>(&mut self, records: &mut dyn Iterator<Item = (&'r B, RowId)>)
     where
         B: 'r;
     /// Removes a record's entries. O(log n) for each.
@@ -109,7 +109,7 @@ impl<B: 'static, P: KeyParts<B>> OrderedIndex<B> for TreeIndex<B, P> {
         parts.keys(record, &mut |key| entries.insert(key, row));
     }
 
-    fn build<'r>(&mut self, records: &mut dyn Iterator<Item = (&'r B, RowId)>)
+    fn extend<'r>(&mut self, records: &mut dyn Iterator<Item = (&'r B, RowId)>)
     where
         B: 'r,
     {
@@ -117,7 +117,7 @@ impl<B: 'static, P: KeyParts<B>> OrderedIndex<B> for TreeIndex<B, P> {
         for (record, row) in records {
             self.parts.keys(record, &mut |key| new.push(key, row));
         }
-        self.entries = new.finish();
+        self.entries.extend(new);
     }
 
     fn remove(&mut self, record: &B, row: RowId) {

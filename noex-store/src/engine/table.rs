@@ -119,9 +119,7 @@ impl<B: Bucket> Table<B> {
             table.rows.advance_to(record.meta().row);
             table.link_unordered(record.clone());
         }
-        for index in &mut table.indexes {
-            index.build(&mut records.clone().map(|record| (record.value(), record.meta().row)));
-        }
+        table.extend_indexes(records);
         table
     }
 
@@ -200,15 +198,24 @@ impl<B: Bucket> Table<B> {
         Ok(record)
     }
 
+    /// Adds the entries of records that ascend by row to the ordered indexes, for each index at once.
+    fn extend_indexes<'r>(&mut self, records: impl Iterator<Item = &'r Record<B>> + Clone) {
+        for index in &mut self.indexes {
+            index.extend(&mut records.clone().map(|record| (record.value(), record.meta().row)));
+        }
+    }
+
     /// Adds records, or says which of them breaks a rule; then the table holds a part of them, and must be given up.
-    /// Into an empty table the ordered indexes are built at once, by sorting.
+    /// Each index takes its entries at once; an empty table is built as a whole.
     pub(crate) fn insert_many(&mut self, values: Vec<B>, now: u64) -> Result<Vec<Record<B>>, (usize, Error)> {
         if self.len() > 0 || self.fork.is_some() {
-            let added = values.into_iter().enumerate();
-            let added = added.map(|(number, value)| {
-                self.insert(value, Ttl::OfBucket, now).map_err(|error| (number, error))
-            });
-            return added.collect();
+            let mut records = Vec::with_capacity(values.len());
+            for (number, value) in values.into_iter().enumerate() {
+                let added = self.insert_unordered(value, Ttl::OfBucket, now);
+                records.push(added.map_err(|error| (number, error))?);
+            }
+            self.extend_indexes(records.iter());
+            return Ok(records);
         }
         let expires_at = self.shared.expiry(Ttl::OfBucket, now);
         let records: Vec<_> = (self.rows.next().0..)
@@ -315,22 +322,14 @@ impl<B: Bucket> Table<B> {
             Change::Inserted(new) => Some(new),
             _ => None,
         });
-        let build = self.len() == 0;
         for new in inserted.clone() {
             if check {
                 self.check_new(new.value())?;
             }
             self.rows.advance_to(new.meta().row);
             self.link_unordered(new.clone());
-            if !build {
-                self.indexes.iter_mut().for_each(|index| index.insert(new.value(), new.meta().row));
-            }
         }
-        if build {
-            for index in &mut self.indexes {
-                index.build(&mut inserted.clone().map(|record| (record.value(), record.meta().row)));
-            }
-        }
+        self.extend_indexes(inserted);
         Ok(())
     }
 

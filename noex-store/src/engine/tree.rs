@@ -7,6 +7,9 @@
 //! Source of the counts: order-statistic trees (Cormen et al., *Introduction to Algorithms*, ch. 14), on a B+tree
 //! (Comer, *The Ubiquitous B-Tree*, 1979).
 
+#[path = "tree/extend.rs"]
+mod extend;
+
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
@@ -88,7 +91,7 @@ impl<E> Child<E> {
 
 impl<E: Ord + Clone> Default for Tree<E> {
     fn default() -> Self {
-        Self { root: Child::Leaf(Arc::new(Leaf { entries: ArrayVec::new() })) }
+        Self { root: Child::default() }
     }
 }
 
@@ -105,7 +108,7 @@ impl<E: Ord + Clone> Tree<E> {
             let mut nodes = level.into_iter();
             level = Vec::with_capacity(nodes.len() / (FAN * 7 / 8) + 1);
             while nodes.len() > 0 {
-                let mut inner = Inner::empty();
+                let mut inner = Inner::default();
                 nodes.by_ref().take(FAN * 7 / 8).for_each(|node| inner.push(node));
                 level.push(Child::Inner(Arc::new(inner)));
             }
@@ -125,11 +128,8 @@ impl<E: Ord + Clone> Tree<E> {
             Inserted::Added(None) => true,
             Inserted::Added(Some(right)) => {
                 let left = std::mem::replace(&mut self.root, right);
-                let right = std::mem::replace(
-                    &mut self.root,
-                    Child::Leaf(Arc::new(Leaf { entries: ArrayVec::new() })),
-                );
-                let mut inner = Inner::empty();
+                let right = std::mem::take(&mut self.root);
+                let mut inner = Inner::default();
                 inner.push(left);
                 inner.push(right);
                 self.root = Child::Inner(Arc::new(inner));
@@ -145,7 +145,7 @@ impl<E: Ord + Clone> Tree<E> {
         }
         while let Child::Inner(inner) = &self.root {
             match inner.children.as_slice() {
-                [] => self.root = Child::Leaf(Arc::new(Leaf { entries: ArrayVec::new() })),
+                [] => self.root = Child::default(),
                 [only] => self.root = only.clone(),
                 _ => break,
             }
@@ -213,11 +213,19 @@ enum Inserted<E> {
     Added(Option<Child<E>>),
 }
 
-impl<E: Clone> Inner<E> {
-    fn empty() -> Self {
+impl<E> Default for Inner<E> {
+    fn default() -> Self {
         Self { firsts: ArrayVec::new(), counts: ArrayVec::new(), children: ArrayVec::new() }
     }
+}
 
+impl<E> Default for Child<E> {
+    fn default() -> Self {
+        Self::Leaf(Arc::new(Leaf { entries: ArrayVec::new() }))
+    }
+}
+
+impl<E: Clone> Inner<E> {
     fn first_of(child: &Child<E>) -> Option<E> {
         match child {
             Child::Leaf(leaf) => leaf.entries.first().cloned(),

@@ -21,6 +21,11 @@ impl Version {
         assert_eq!(self.tree.remove(&entry), self.model.remove(&entry));
     }
 
+    fn extend(&mut self, entries: BTreeSet<u32>) {
+        self.model.extend(&entries);
+        self.tree.extend_sorted(entries.into_iter().collect());
+    }
+
     fn check(&self, random: &mut Random) {
         assert_eq!(self.tree.len(), self.model.len());
         self.check_nodes();
@@ -150,6 +155,12 @@ fn versions_agree_with_a_set() {
                     versions.push(copy);
                 }
                 28 if count > 1 => drop(versions.swap_remove(at)),
+                // Some of them are there already; some are neighbours.
+                29 if step / 1000 % 3 < 2 || random.below(8) == 0 => {
+                    let (from, width) = (random.below(values), random.below(values) + 1);
+                    let count = 1 << random.below(10);
+                    version.extend((0..count).map(|_| (from + random.below(width)) as u32).collect());
+                }
                 _ => {}
             }
             if step % 200 == 0 {
@@ -199,6 +210,32 @@ fn entries_that_only_grow_fill_their_nodes() {
     let mut version = Version::default();
     (0..4096).for_each(|entry| version.insert(entry));
     assert_eq!(leaves(&version.tree.root), 4096 / LEAF);
+    for batch in 0..100 {
+        version.extend((4096 + batch * 1000..4096 + (batch + 1) * 1000).collect());
+    }
+    version.check(&mut Random::new(2));
+    assert_eq!(leaves(&version.tree.root), (4096 + 100_000_usize).div_ceil(LEAF));
+}
+
+#[test]
+fn batches_of_any_size_and_place_leave_room() {
+    let mut random = Random::new(7);
+    for size in [1, 2, LEAF, FAN * LEAF, 5_000] {
+        let mut version = Version::default();
+        for _ in 0..30_000 / size {
+            version.extend((0..size).map(|_| random.next() as u32).collect());
+        }
+        version.check(&mut random);
+        let leaves = leaves(&version.tree.root);
+        assert!(leaves < version.model.len() / (LEAF / 2), "{leaves} leaves after batches of {size}");
+    }
+    // All of a batch between two neighbours, far more than a node of any level holds.
+    let mut version = Version::default();
+    version.extend((0..40_u32).map(|entry| entry * 100_000).collect());
+    let before = version.clone();
+    version.extend((100_001..150_000).collect());
+    version.check(&mut random);
+    before.check(&mut random);
 }
 
 #[test]
