@@ -7,9 +7,8 @@ use std::any::Any;
 use std::cmp::Ordering;
 use std::marker::PhantomData;
 
-use smol_str::SmolStr;
-
 use super::index::KeyPoint;
+use super::text::TextKey;
 
 /// What a field's type must be able to do to be indexed.
 #[diagnostic::on_unimplemented(
@@ -58,20 +57,20 @@ impl<T: IndexKey> Codec for Plain<T> {
     }
 }
 
-/// Keeps text inline up to 23 bytes, shared beyond: a copied leaf then copies no heap text.
+/// Keeps text inline up to 23 bytes, shared beyond: a copied leaf then copies no heap text, and comparing follows no pointer.
 #[derive(Clone, Copy)]
 pub struct Text;
 
 impl Codec for Text {
     type Value = String;
-    type Stored = SmolStr;
+    type Stored = TextKey;
 
-    fn store(value: &String) -> SmolStr {
-        SmolStr::new(value)
+    fn store(value: &String) -> TextKey {
+        TextKey::new(value)
     }
 
-    fn compare(stored: &SmolStr, value: &String) -> Ordering {
-        stored.as_str().cmp(value)
+    fn compare(stored: &TextKey, value: &String) -> Ordering {
+        stored.cmp_text(value)
     }
 }
 

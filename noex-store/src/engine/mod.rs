@@ -31,6 +31,7 @@ mod stored;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
+mod text;
 mod transaction;
 mod tree;
 mod trie;
