@@ -642,7 +642,7 @@ fn an_explanation_reads_well() {
     let text = |select: Select<'_, Flight>| select.explain().to_string();
     assert_eq!(
         text(flights.filter(Flight::ID.eq(7_u32))),
-        "flights: primary key, 1 entries of 2000 records\n  order: insertion"
+        "flights: primary key, 1 entry of 2000 records\n  order: insertion"
     );
     assert_eq!(
         text(

@@ -61,6 +61,7 @@ use syn::DeriveInput;
 /// | `.by_role(&role)` | For each `index`: the records with this value, `Vec<Record<User>>`, in the order of insertion. |
 /// | `.by_tags("vip")` | For each `index(each)`: the records that have this among their elements. |
 /// | `.by_role_and_age(&role, 18..)` | For each compound index: equal values of all fields but the last, and a range of the last, in whose order the records come. |
+/// | `.by_team_and_email(&team, "a@b.c")` | For each `unique(team, email)`: the record with these values, `Option<Record<User>>`. |
 /// | `User::schema()` | What the annotations say, as data. |
 ///
 /// Setters take the field's own type; a `String` anything that is text; a `Vec` an array or a slice too; an `Option` field
@@ -118,6 +119,7 @@ use syn::DeriveInput;
 /// | --- | --- |
 /// | `name = "users"` | The bucket's name: 1 to 64 ASCII letters, digits, `_` and `-`. Without it, the struct's name in `snake_case`, as it is: `OrderLine` is `order_line`. |
 /// | `index(a, b)` | An ordered index over two to six fields, of types that can be in an `index`. May be given again for other fields, or another order of them; two that share a field are a mistake to clippy's `duplicated_attributes`, which the struct can `#[allow]`. |
+/// | `unique(a, b)` | No two records may have the same values in all of these, two to six fields, of types that can be `unique`. Where one of them is `None`, the record collides with nothing, as in SQL. May be given again for other fields. With `index(a, b)` of the same fields too, `by_a_and_b` is the one that finds the one record. |
 /// | `validate = path` | A check of the whole record, after those of its fields: `fn(&Self) -> Result<(), impl Display>`. |
 /// | `ttl = "30m"` | How long a record lives. A number, which may have a fraction, and a unit: `s` seconds, `m` minutes, `h` hours, `d` days; or whole milliseconds, `ttl = 5000`. At least one millisecond. |
 /// | `max_size = 10_000` | How many records the bucket holds at most; 1 or more. |
@@ -182,6 +184,7 @@ use syn::DeriveInput;
 /// | | each insert and delete | each update | memory |
 /// | --- | --- | --- | --- |
 /// | `unique` | one hash, O(log n) | the same, if the value changes | one entry a record |
+/// | `unique(a, b)` | one hash of each value, O(log n) | the same, if a value changes | one entry a record |
 /// | `index`, `index(a, b)` | O(log n) | the same, if a value changes | one entry a record, with a copy of its values |
 /// | `index(each)` | O(log n) for each element | the same, if an element changes | one entry an element |
 /// | rules | one call each; nothing is allocated while they hold | the same | none |

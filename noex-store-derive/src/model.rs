@@ -18,6 +18,8 @@ pub(crate) struct Bucket {
     /// The key's place in `fields`. Invariant: lies in it; when there is no key, a likely one, and `sound` is `false`.
     pub key: usize,
     pub compounds: Vec<Compound>,
+    /// The fields that are unique together.
+    pub together: Vec<Compound>,
     pub ttl: Option<Given<u64>>,
     pub max_size: Option<Given<u64>>,
     pub evict: Option<Given<Evict>>,
@@ -171,7 +173,7 @@ impl Evict {
     pub(crate) const ALL: [(&'static str, Self); 2] = [("oldest", Self::Oldest), ("lru", Self::Lru)];
 }
 
-/// An index over several fields.
+/// An index over several fields: an ordered one, or one of what is unique together.
 pub(crate) struct Compound {
     /// The attribute's word.
     pub at: Ident,
@@ -221,8 +223,7 @@ impl Bucket {
             Some(IndexPlan { name, fields: vec![(at, field)], each, accessor, at: span })
         });
         let compound = self.compounds.iter().map(|compound| {
-            let fields: Vec<_> =
-                compound.fields.iter().filter_map(|&at| Some((at, self.fields.get(at)?))).collect();
+            let fields = self.fields_of(compound);
             let name = fields.iter().map(|(_, field)| field.name.as_str()).collect::<Vec<_>>().join("_and_");
             let at = compound.at.span();
             IndexPlan { name, fields, each: false, accessor: compound.accessor.as_ref(), at }
@@ -230,9 +231,14 @@ impl Bucket {
         single.chain(compound).collect()
     }
 
-    /// The unique fields, in the order of their numbers.
+    /// The unique fields, in the order of their numbers. Those that are unique together come after them.
     pub(crate) fn uniques(&self) -> impl Iterator<Item = (usize, &Field)> {
         self.fields.iter().enumerate().filter(|(_, field)| field.rules.unique.is_some())
+    }
+
+    /// The fields of a compound index, with their places.
+    pub(crate) fn fields_of<'a>(&'a self, compound: &'a Compound) -> Vec<(usize, &'a Field)> {
+        compound.fields.iter().filter_map(|&at| Some((at, self.fields.get(at)?))).collect()
     }
 
     /// The fields that are numbered automatically, in the order of their counters.

@@ -66,12 +66,12 @@ pub enum Error {
         /// The key.
         key: String,
     },
-    /// Another record has this value in a unique field.
-    #[error("bucket `{bucket}`: another record has {value} in the unique field `{field}`")]
+    /// Another record has this value in a unique field, or these values in fields that are unique together.
+    #[error("bucket `{bucket}`: another record has {value} in the {}", unique_fields(field))]
     UniqueConstraint {
         /// The bucket's name.
         bucket: &'static str,
-        /// The field's stored name.
+        /// The field's stored name; of several, their names with `, ` between them.
         field: &'static str,
         /// The value.
         value: String,
@@ -310,6 +310,15 @@ pub enum Error {
     /// The store was stopped, or the last `Store` of it dropped; it can still be read.
     #[error("the store is stopped, or its last `Store` was dropped: it can be read, not written")]
     Stopped,
+}
+
+fn unique_fields(fields: &str) -> String {
+    match fields.rsplit_once(", ") {
+        None => format!("unique field `{fields}`"),
+        Some((first, last)) => {
+            format!("fields `{}` and `{last}`, which are unique together", first.replace(", ", "`, `"))
+        }
+    }
 }
 
 /// One thing that is wrong with records that were kept.

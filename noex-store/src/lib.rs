@@ -144,7 +144,9 @@ pub use persist::{
     AdapterFuture, Damage, Durability, FileAdapter, LoadProgress, LoadSink, MemoryAdapter, Persistence,
     PersistenceStats, Salvage, SnapshotPart, SnapshotSource, StorageAdapter,
 };
-pub use schema::{Constraint, Evict, FieldKind, FieldSchema, Format, Generated, IndexSchema, Schema, Ttl};
+pub use schema::{
+    Constraint, Evict, FieldKind, FieldSchema, Format, Generated, IndexSchema, Schema, Ttl, UniqueSchema,
+};
 pub use service::{ServiceState, ServiceStats};
 pub use store::{
     BucketHandle, BucketTotals, CommitInfo, CommitStats, Isolation, QueryTotals, Reader, Snapshot, Store,

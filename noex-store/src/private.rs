@@ -7,15 +7,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use crate::bucket::convert::{IndexValue, UniqueKey};
-pub use crate::bucket::definition::{Counter, Definition, KeptDefault, Previous, Unique};
+pub use crate::bucket::definition::{Counter, Definition, KeptDefault, Previous, Unique, UniqueTogether};
 pub use crate::bucket::field::{field, number_field};
 pub use crate::bucket::{BucketRecord, Key};
 pub use crate::engine::{CodecOfPlain, Probe, each, index, optional, required};
 pub use crate::schema::check::{self, Pattern, Report};
 pub use crate::schema::generate::{AutoIncrement, Fill};
 pub use crate::schema::traits::Collection;
-pub use crate::schema::{Constraint, Evict, FieldKind, FieldSchema, Format, Generated, IndexSchema, Schema};
-pub use crate::store::{by_compound, by_index, by_unique};
+pub use crate::schema::{
+    Constraint, Evict, FieldKind, FieldSchema, Format, Generated, IndexSchema, Schema, UniqueSchema,
+};
+pub use crate::store::{by_compound, by_index, by_unique, by_unique_together, sought};
 
 use crate::IntoField;
 use crate::bucket::Bucket;

@@ -4,7 +4,14 @@ use noex_store::prelude::*;
 use proptest::prelude::*;
 
 #[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[bucket(name = "items", index(group, rank), index(rank, name), validate = no_weight_in_group_seven)]
+#[bucket(
+    name = "items",
+    index(group, rank),
+    index(rank, name),
+    unique(note, rank),
+    validate = no_weight_in_group_seven
+)]
+#[allow(clippy::duplicated_attributes, reason = "two indexes may share a field")]
 pub(crate) struct Item {
     #[bucket(key, generated = "autoincrement")]
     pub(crate) id: u32,
@@ -275,9 +282,8 @@ pub(crate) fn draft() -> impl Strategy<Value = DraftData> {
 /// A draft that breaks no rule and collides with nothing.
 pub(crate) fn good_draft() -> impl Strategy<Value = DraftData> {
     let rank = prop::option::weighted(0.8, -5..=5_i16);
-    let rest = (prop::option::of(name()), weight());
-    (name(), 0..7_u8, rank, prop::collection::vec(tag(), 0..=3), price(), rest).prop_map(
-        |(name, group, rank, tags, price, (note, weight))| DraftData {
+    (name(), 0..7_u8, rank, prop::collection::vec(tag(), 0..=3), price(), weight()).prop_map(
+        |(name, group, rank, tags, price, weight)| DraftData {
             id: None,
             code: None,
             name,
@@ -285,7 +291,7 @@ pub(crate) fn good_draft() -> impl Strategy<Value = DraftData> {
             rank,
             tags: Some(tags),
             price,
-            note,
+            note: None,
             weight,
             made: None,
         },

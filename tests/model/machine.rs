@@ -279,6 +279,10 @@ pub(crate) fn check_items(items: &<Item as Bucket>::Reads, model: &Model) {
         let mut named = with(&|item| item.rank == Some(rank) && *item.name >= *"a" && *item.name < *"z");
         named.sort_by(|a, b| a.item.name.cmp(&b.item.name));
         same(&items.by_rank_and_name(&rank, "a".."z"), &named);
+        for note in NAMES {
+            let found: Vec<_> = items.by_note_and_rank(note, &rank).into_iter().collect();
+            same(&found, &with(&|item| item.note.as_deref() == Some(note) && item.rank == Some(rank)));
+        }
     }
     for made in 0..16 {
         same(&items.by_made(&made), &with(&|item| item.made == made));

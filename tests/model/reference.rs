@@ -289,9 +289,19 @@ fn checked(item: Item) -> Outcome<Item> {
 }
 
 fn unique(rows: &[Row], item: &Item) -> Outcome<()> {
-    let Some(code) = &item.code else { return Ok(()) };
-    let taken = rows.iter().any(|row| row.item.id != item.id && row.item.code.as_ref() == Some(code));
-    if taken { Err(Refusal::Unique("code".to_owned(), format!("{code:?}"))) } else { Ok(()) }
+    let taken =
+        |same: &dyn Fn(&Item) -> bool| rows.iter().any(|row| row.item.id != item.id && same(&row.item));
+    if let Some(code) = &item.code
+        && taken(&|other| other.code.as_ref() == Some(code))
+    {
+        return Err(Refusal::Unique("code".to_owned(), format!("{code:?}")));
+    }
+    if let (Some(note), Some(rank)) = (&item.note, item.rank)
+        && taken(&|other| other.note.as_ref() == Some(note) && other.rank == Some(rank))
+    {
+        return Err(Refusal::Unique("note, rank".to_owned(), format!("({note:?}, {rank})")));
+    }
+    Ok(())
 }
 
 fn patched(rows: &mut [Row], id: u32, patch: &PatchData, now: u64) -> Outcome<Row> {

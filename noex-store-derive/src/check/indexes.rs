@@ -1,4 +1,4 @@
-//! Indexes over several fields, and the names of the methods that read indexes.
+//! Indexes over several fields, ordered ones and unique ones, and the names of the methods that read indexes.
 
 use proc_macro2::{Ident, Span};
 
@@ -20,27 +20,61 @@ pub(super) fn check(ctxt: &Ctxt, bucket: &mut Bucket) {
         known.push(compound.fields.clone());
         good
     });
+    let key = bucket.key;
+    let mut known: Vec<Vec<usize>> = Vec::new();
+    bucket.together.retain_mut(|together| {
+        if !resolve(ctxt, together, fields) {
+            return false;
+        }
+        let alone =
+            |at: &usize| *at == key || fields.get(*at).is_some_and(|field| field.rules.unique.is_some());
+        let mut given = together.fields.iter().zip(&together.names);
+        if let Some((field, at)) =
+            given.find(|(at, _)| alone(at)).and_then(|(at, name)| Some((fields.get(*at)?, name)))
+        {
+            let message = format!(
+                "`{}` is unique alone, so with others it is too: leave it out, or remove this",
+                field.name
+            );
+            ctxt.error(at, message);
+            return false;
+        }
+        let mut fields = together.fields.clone();
+        fields.sort_unstable();
+        if known.contains(&fields) {
+            ctxt.error(&together.at, "these fields are said to be unique together twice: remove one");
+            return false;
+        }
+        known.push(fields);
+        true
+    });
     accessors(ctxt, bucket);
 }
 
 fn resolve(ctxt: &Ctxt, compound: &mut Compound, fields: &[Field]) -> bool {
+    let is_unique = compound.at == "unique";
     let mut good = true;
     for name in &compound.names {
         let plain = name.to_string();
         let plain = plain.trim_start_matches("r#");
         match fields.iter().position(|field| field.name == plain) {
             Some(at) if compound.fields.contains(&at) => {
-                ctxt.error(name, format!("`{plain}` is in this index twice: remove one"));
+                ctxt.error(name, format!("`{plain}` is given here twice: remove one"));
                 good = false;
             }
             Some(at) => {
                 if let Some(field) = fields.get(at).filter(|field| field.shape.has_no_total_order()) {
+                    let (cannot, why) = match is_unique {
+                        true => ("be unique", "are not `Eq`"),
+                        false => ("be in an index", "have no total order"),
+                    };
                     let message = format!(
-                        "`{plain}` cannot be in an index: it is `{}`, and floating-point numbers have no total order; \
+                        "`{plain}` cannot {cannot}: it is `{}`, and floating-point numbers {why}; \
                          use an integer instead (cents, milliseconds), or leave it out",
                         source::text(&field.inner)
                     );
                     ctxt.error(name, message);
+                    good &= !is_unique;
                 }
                 compound.fields.push(at);
             }
@@ -72,11 +106,14 @@ fn accessors(ctxt: &Ctxt, bucket: &mut Bucket) {
             taken.push(name);
         }
     }
-    for compound in &mut bucket.compounds {
+    let unique: Vec<Vec<usize>> = bucket.together.iter().map(|together| together.fields.clone()).collect();
+    for compound in bucket.together.iter_mut().chain(&mut bucket.compounds) {
         let parts: Vec<&str> =
             compound.fields.iter().filter_map(|&at| Some(bucket.fields.get(at)?.name.as_str())).collect();
         let name = format!("by_{}", parts.join("_and_"));
-        if taken.contains(&name) {
+        if compound.at == "index" && unique.contains(&compound.fields) {
+            // The method finds the one record; the order is there for filters, as with a single field that is both.
+        } else if taken.contains(&name) {
             let message = format!("two indexes would both be read by `{name}`: rename a field");
             ctxt.error(&compound.at, message);
         } else {

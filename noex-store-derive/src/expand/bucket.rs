@@ -67,12 +67,22 @@ fn definition(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
     let schema = schema::expand(names, bucket);
     let checks = checks::expand(names, bucket);
     let ordered = |field: &Field| !field.shape.has_no_total_order();
-    let uniques = bucket.uniques().filter(|(_, field)| ordered(field)).map(|(at, field)| {
+    let unique = |(at, field): (usize, &Field)| {
         let (number, get, span) = (number(at), getter(names, field), at_type(field));
         let private = names.private_at(span);
         // The types are left to inference: with them, a missing bound would read as a missing function.
         quote_spanned!(span=> &#private::Unique::new(#number, #get))
+    };
+    let uniques = bucket.uniques().filter(|(_, field)| ordered(field)).map(unique);
+    let together = bucket.together.iter().map(|together| {
+        let fields = bucket.fields_of(together);
+        let numbers = fields.iter().map(|(at, _)| number(*at));
+        let parts = fields.iter().copied().map(unique);
+        quote_spanned! {site()=>
+            &#private::UniqueTogether { fields: &[#(#numbers),*], parts: &[#(#parts),*] }
+        }
     });
+    let uniques = uniques.chain(together);
     let indexes = bucket.indexes();
     // Those of floating-point numbers are reported.
     let indexes = indexes.iter().filter(|plan| plan.fields.iter().all(|(_, field)| ordered(field)));

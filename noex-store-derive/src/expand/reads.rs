@@ -5,7 +5,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::Ident;
 
 use super::{Names, allow, at_type, narrowest, option, site};
-use crate::model::{Bucket, Field, IndexPlan};
+use crate::model::{Bucket, Compound, Field, IndexPlan};
 use crate::types::Shape;
 
 /// The type of what an index is asked for: the field's, or that of its elements.
@@ -31,6 +31,10 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
     let (vis, allow) = (&bucket.vis, allow());
     let uniques =
         bucket.uniques().enumerate().filter_map(|(number, (_, field))| unique(names, number, field));
+    let first = bucket.uniques().count();
+    let together = (first..).zip(&bucket.together);
+    let together = together.filter_map(|(number, together)| unique_together(names, number, bucket, together));
+    let uniques = uniques.chain(together);
     let indexes = bucket.indexes();
     let indexes = indexes.iter().enumerate().filter_map(|(number, index)| match index.fields.as_slice() {
         [(_, field)] => single(names, number, index, field),
@@ -86,8 +90,9 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
 /// For each field without an index, a method that says, when it is called, that there is none.
 fn without_index(names: &Names<'_>, bucket: &Bucket) -> Vec<TokenStream> {
     let Names { record, root, .. } = names;
+    let compounds = bucket.compounds.iter().chain(&bucket.together);
     let taken: Vec<String> =
-        bucket.compounds.iter().filter_map(|index| Some(index.accessor.as_ref()?.to_string())).collect();
+        compounds.filter_map(|index| Some(index.accessor.as_ref()?.to_string())).collect();
     let fields = bucket.fields.iter().enumerate().filter(|(_, field)| field.accessor.is_none());
     fields
         .filter(|(_, field)| field.token.is_some() && !taken.contains(&format!("by_{}", field.name)))
@@ -124,6 +129,35 @@ fn unique(names: &Names<'_>, number: usize, field: &Field) -> Option<TokenStream
             #parameter: &(impl #private::UniqueKey<#inner> + ?::core::marker::Sized),
         ) -> #option<#root::Record<#record>> {
             #private::by_unique(&self.0, #number, #record::#token, #parameter)
+        }
+    })
+}
+
+fn unique_together(
+    names: &Names<'_>,
+    number: usize,
+    bucket: &Bucket,
+    together: &Compound,
+) -> Option<TokenStream> {
+    let Names { record, root, private, .. } = names;
+    let (accessor, fields) = (together.accessor.as_ref()?, bucket.fields_of(together));
+    let (vis, option) = (narrowest(fields.iter().map(|(_, field)| &field.vis)), option());
+    let parameters: Vec<Ident> = fields.iter().map(|(_, field)| parameter(field)).collect();
+    let types: Vec<_> = fields.iter().map(|(_, field)| &field.inner).collect();
+    let tokens = fields.iter().map(|(_, field)| field.token.as_ref()).collect::<Option<Vec<_>>>()?;
+    let listed = crate::names::listed(fields.iter().map(|(_, field)| field.name.as_str()));
+    let doc = format!("The record with this {listed}, which are unique together.");
+    Some(quote_spanned! {site()=>
+        #[doc = #doc]
+        #vis fn #accessor(
+            &self,
+            #(#parameters: &(impl #private::UniqueKey<#types> + ?::core::marker::Sized)),*
+        ) -> #option<#root::Record<#record>> {
+            #private::by_unique_together(
+                &self.0,
+                #number,
+                &[#(&#private::sought(#record::#tokens, #parameters)),*],
+            )
         }
     })
 }

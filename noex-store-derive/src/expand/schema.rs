@@ -21,6 +21,12 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
         let fields = index.fields.iter().map(|&(at, _)| number(at));
         quote_spanned!(site()=> #private::IndexSchema { name: #name, fields: &[#(#fields),*], each: #each })
     });
+    let uniques = bucket.together.iter().map(|together| {
+        let fields = bucket.fields_of(together);
+        let name = fields.iter().map(|(_, field)| field.stored.as_str()).collect::<Vec<_>>().join(", ");
+        let fields = fields.iter().map(|&(at, _)| number(at));
+        quote_spanned!(site()=> #private::UniqueSchema { name: #name, fields: &[#(#fields),*] })
+    });
     let ttl = optional(bucket.ttl.as_ref().map(|given| {
         let millis = given.value;
         quote_spanned!(site()=> ::core::time::Duration::from_millis(#millis))
@@ -46,6 +52,7 @@ pub(super) fn expand(names: &Names<'_>, bucket: &Bucket) -> TokenStream {
             renamed_from: #renamed_from,
             fields: &[#(#fields),*],
             indexes: &[#(#indexes),*],
+            uniques: &[#(#uniques),*],
             ttl: #ttl,
             max_size: #max_size,
             evict: #private::Evict::#evict,

@@ -13,13 +13,14 @@ use crate::ctxt::Ctxt;
 use crate::model::{Compound, Evict, Given};
 
 /// The names of all annotations of the struct.
-pub(super) const NAMES: [&str; 11] = [
+pub(super) const NAMES: [&str; 12] = [
     "name",
     "ttl",
     "max_size",
     "evict",
     "persistent",
     "index",
+    "unique",
     "validate",
     "version",
     "migrate",
@@ -41,6 +42,7 @@ pub(super) struct BucketAttrs {
     pub validate: Option<Given<Path>>,
     pub runtime: Option<Path>,
     pub compounds: Vec<Compound>,
+    pub together: Vec<Compound>,
 }
 
 /// Reads the annotations of the struct; those that cannot be read are reported, and missing in the result.
@@ -58,7 +60,11 @@ fn one(attrs: &mut BucketAttrs, name: &str, item: &Item<'_>) -> syn::Result<()> 
         "evict" => item.fill(&mut attrs.evict, item.choice(&Evict::ALL, "evict = \"oldest\"")?),
         "persistent" => item.fill(&mut attrs.persistent, item.boolean("persistent = false")?.value.value),
         "index" => {
-            attrs.compounds.push(compound(item)?);
+            attrs.compounds.push(compound(item, "an index")?);
+            Ok(())
+        }
+        "unique" => {
+            attrs.together.push(compound(item, "a unique rule")?);
             Ok(())
         }
         "validate" => item.fill(&mut attrs.validate, field_attrs::function(item)?),
@@ -127,10 +133,12 @@ fn migrate(item: &Item<'_>) -> syn::Result<Given<Type>> {
     Ok(Given { name: item.name.clone(), value })
 }
 
-fn compound(item: &Item<'_>) -> syn::Result<Compound> {
-    let example = "index(first_field, second_field)";
+/// `what` it is, for people.
+fn compound(item: &Item<'_>, what: &str) -> syn::Result<Compound> {
+    let word = &item.name;
+    let example = format!("{word}(first_field, second_field)");
     if !item.input.peek(syn::token::Paren) {
-        let message = format!("on the struct, `index` takes the names of its fields: write `{example}`");
+        let message = format!("on the struct, `{word}` takes the names of its fields: write `{example}`");
         return Err(item.error(message));
     }
     let content;
@@ -138,13 +146,14 @@ fn compound(item: &Item<'_>) -> syn::Result<Compound> {
     let names: Punctuated<Ident, Token![,]> = content.parse_terminated(Ident::parse_any, Token![,])?;
     let names: Vec<Ident> = names.into_iter().collect();
     match names.as_slice() {
-        [] => Err(item.error(format!("the index has no fields: write `{example}`"))),
+        [] => Err(item.error(format!("{what} needs fields: write `{example}`"))),
         [one] => Err(syn::Error::new(
             one.span(),
-            format!("an index over one field stands on the field: write `#[bucket(index)]` on `{one}`"),
+            format!("{what} over one field stands on the field: write `#[bucket({word})]` on `{one}`"),
         )),
         [_, _, _, _, _, _, seventh, ..] => {
-            Err(syn::Error::new(seventh.span(), "an index takes at most 6 fields: leave out the last ones"))
+            let message = format!("{what} takes at most 6 fields: leave out the last ones");
+            Err(syn::Error::new(seventh.span(), message))
         }
         _ => Ok(Compound { at: item.name.clone(), names, fields: Vec::new(), accessor: None }),
     }

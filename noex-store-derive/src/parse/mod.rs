@@ -57,6 +57,7 @@ pub(crate) fn parse(ctxt: &Ctxt, input: &DeriveInput) -> Parsed {
         fields,
         key,
         compounds: attrs.compounds,
+        together: attrs.together,
         ttl: attrs.ttl,
         max_size: attrs.max_size,
         evict: attrs.evict,

@@ -76,7 +76,7 @@ fn attribute_syntax() {
     field("#[bucket(zebra)] a: u8", "unknown attribute `zebra`. A field takes: `key`, `generated`", "zebra");
     field("#[bucket(regex = \"a\")] a: u8", "did you mean `pattern`?", "regex");
     field("#[bucket(ttl = \"3m\")] a: u8", "`ttl` belongs on the struct, not on a field", "ttl");
-    bucket("unique", "`unique` belongs on a field, not on a struct", "unique");
+    bucket("pattern = \"x\"", "`pattern` belongs on a field, not on a struct", "pattern");
     bucket("naem = \"a\"", "did you mean `name`?", "naem");
     field("#[bucket(required)] a: u8", "a field is required unless", "required");
     field("#[bucket(unique, unique)] a: u8", "`unique` is given twice", "unique");
@@ -148,13 +148,21 @@ fn lifetimes_and_sizes() {
 #[test]
 fn indexes() {
     bucket("index(rol, age)", "the struct has no field `rol`, did you mean `role`?", "rol");
-    bucket("index(role, role)", "`role` is in this index twice", "role");
+    bucket("index(role, role)", "`role` is given here twice", "role");
     bucket("index(role)", "write `#[bucket(index)]` on `role`", "role");
-    bucket("index()", "the index has no fields", "index");
+    bucket("index()", "an index needs fields", "index");
     bucket("index", "takes the names of its fields", "index");
     bucket("index(id, role, age, a, b, c, d)", "at most 6 fields", "d");
     bucket("index(role, age), index(role, age)", "this index is given twice", "index");
     good("#[bucket(index(a, b), index(b, a))] struct A { #[bucket(key)] id: u8, a: u8, b: u8 }");
+    bucket("unique(rol, age)", "the struct has no field `rol`, did you mean `role`?", "rol");
+    bucket("unique(role, role)", "`role` is given here twice", "role");
+    bucket("unique(role)", "write `#[bucket(unique)]` on `role`", "role");
+    bucket("unique()", "a unique rule needs fields: write `unique(first_field, second_field)`", "unique");
+    bucket("unique", "takes the names of its fields", "unique");
+    bucket("unique(role, id)", "`id` is unique alone", "id");
+    bucket("unique(role, age), unique(age, role)", "unique together twice", "unique");
+    good("#[bucket(index(a, b), unique(a, b))] struct A { #[bucket(key)] id: u8, a: u8, b: u8 }");
     for ty in ["String", "u8", "bool", "Option<String>", "Uuid", "HashMap<u8, u8>"] {
         field(&format!("#[bucket(index(each))] a: {ty}"), "write `index`", "index");
     }

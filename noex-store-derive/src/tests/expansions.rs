@@ -15,7 +15,7 @@ pub struct User {
 }"#;
 
 const SMALL: &str = r#"
-#[bucket(name = "orders", index(customer, code))]
+#[bucket(name = "orders", index(customer, code), unique(customer, tags))]
 pub struct Order {
     #[bucket(key, generated = "autoincrement")]
     pub id: u64,

@@ -19,7 +19,7 @@ pub struct Definition<B: 'static> {
     pub schema: Schema,
     /// The checks, a field's in one function.
     pub checks: &'static [fn(&B, &mut Report)],
-    /// The unique fields.
+    /// The unique fields: those that are so alone, then those that are so together.
     pub uniques: &'static [&'static dyn UniqueRule<B>],
     /// Makers of the empty ordered indexes.
     pub indexes: &'static [MakeIndex<B>],
@@ -91,20 +91,29 @@ impl<B> Counter<B> {
     }
 }
 
-/// A unique field, without its type.
+/// A unique field, or fields that are unique together, without their types.
 pub trait UniqueRule<B>: Sync {
-    /// The field's number.
-    fn field(&self) -> u16;
+    /// The fields' numbers.
+    fn fields(&self) -> &[u16];
     /// The hash of a record's value; `None` does not collide with anything.
     fn hash(&self, record: &B, hash: &HashState) -> Option<u64>;
     /// Whether two records have the same value.
     fn same(&self, a: &B, b: &B) -> bool;
-    /// The hash of a value of the field's type; `None` for other types.
-    fn hash_value(&self, value: &dyn Any, hash: &HashState) -> Option<u64>;
-    /// Whether a record has this value.
-    fn matches(&self, record: &B, value: &dyn Any) -> bool;
+    /// The hash of values of the fields' types; `None` for other types.
+    fn hash_values(&self, values: &[&dyn Any], hash: &HashState) -> Option<u64>;
+    /// Whether a record has these values.
+    fn matches(&self, record: &B, values: &[&dyn Any]) -> bool;
     /// The value as text.
     fn show(&self, record: &B) -> String;
+}
+
+/// The name of a unique field, or of several.
+pub(crate) fn unique_name<B: Bucket>(unique: &dyn UniqueRule<B>) -> &'static str {
+    let Schema { fields, uniques, .. } = B::schema();
+    match unique.fields() {
+        [one] => fields.get(usize::from(*one)).map_or("", |field| field.name),
+        several => uniques.iter().find(|unique| unique.fields == several).map_or("", |unique| unique.name),
+    }
 }
 
 /// What `unique` can compare.
@@ -132,8 +141,8 @@ impl<B, T: UniqueField> Unique<B, T> {
 }
 
 impl<B, T: UniqueField> UniqueRule<B> for Unique<B, T> {
-    fn field(&self) -> u16 {
-        self.field
+    fn fields(&self) -> &[u16] {
+        std::slice::from_ref(&self.field)
     }
 
     fn hash(&self, record: &B, hash: &HashState) -> Option<u64> {
@@ -147,15 +156,63 @@ impl<B, T: UniqueField> UniqueRule<B> for Unique<B, T> {
         }
     }
 
-    fn hash_value(&self, value: &dyn Any, hash: &HashState) -> Option<u64> {
+    fn hash_values(&self, values: &[&dyn Any], hash: &HashState) -> Option<u64> {
+        let [value] = values else { return None };
         value.downcast_ref::<T>().map(|value| hash.hash(value))
     }
 
-    fn matches(&self, record: &B, value: &dyn Any) -> bool {
-        (self.get)(record).is_some_and(|own| value.downcast_ref::<T>() == Some(own))
+    fn matches(&self, record: &B, values: &[&dyn Any]) -> bool {
+        let own = (self.get)(record);
+        own.is_some() && values.first().and_then(|value| value.downcast_ref::<T>()) == own
     }
 
     fn show(&self, record: &B) -> String {
         (self.get)(record).map_or_else(String::new, |value| format!("{value:?}"))
+    }
+}
+
+/// Fields that are unique together. Where one of them has no value, the record collides with nothing, as in SQL.
+#[expect(missing_debug_implementations, reason = "holds functions; never seen by users")]
+pub struct UniqueTogether<B: 'static> {
+    /// The fields' numbers.
+    pub fields: &'static [u16],
+    /// The fields, in the same order.
+    pub parts: &'static [&'static dyn UniqueRule<B>],
+}
+
+/// The hash of values that are unique together, of their own hashes.
+pub(crate) fn hash_together(hash: &HashState, mut parts: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    parts.try_fold(0, |before, part| Some(hash.hash(&(before, part?))))
+}
+
+impl<B> UniqueRule<B> for UniqueTogether<B> {
+    fn fields(&self) -> &[u16] {
+        self.fields
+    }
+
+    fn hash(&self, record: &B, hash: &HashState) -> Option<u64> {
+        hash_together(hash, self.parts.iter().map(|part| part.hash(record, hash)))
+    }
+
+    fn same(&self, a: &B, b: &B) -> bool {
+        self.parts.iter().all(|part| part.same(a, b))
+    }
+
+    fn hash_values(&self, values: &[&dyn Any], hash: &HashState) -> Option<u64> {
+        if values.len() != self.parts.len() {
+            return None;
+        }
+        let parts = self.parts.iter().zip(values);
+        hash_together(hash, parts.map(|(part, value)| part.hash_values(&[*value], hash)))
+    }
+
+    fn matches(&self, record: &B, values: &[&dyn Any]) -> bool {
+        values.len() == self.parts.len()
+            && self.parts.iter().zip(values).all(|(part, value)| part.matches(record, &[*value]))
+    }
+
+    fn show(&self, record: &B) -> String {
+        let values: Vec<String> = self.parts.iter().map(|part| part.show(record)).collect();
+        format!("({})", values.join(", "))
     }
 }

@@ -359,7 +359,9 @@ fn has<B: Bucket>(base: &Table<B>, writes: &WriteSet<B>, value: &B, field: u16) 
         return own.map_or_else(|| base.get_hashed(hash, value.key()), |at| writes.current(at)).is_some();
     }
     let mut uniques = base.shared().definition.uniques.iter().enumerate();
-    uniques.any(|(number, unique)| unique.field() == field && is_taken(base, writes, number, None, value))
+    uniques.any(|(number, unique)| {
+        unique.fields().contains(&field) && is_taken(base, writes, number, None, value)
+    })
 }
 
 impl<B: Bucket> AnyPart for Part<B> {

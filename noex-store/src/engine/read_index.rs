@@ -12,9 +12,10 @@ use foldhash::HashMap;
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use super::reads::{Delta, ReadSet, Seen, Touch, Watch, versions};
+use super::reads::{Delta, ReadSet, Seen, Touch, Watch, field_name, versions};
 use super::{KeyRange, Root, Slot, Stabs, Table};
 use crate::bucket::Bucket;
+use crate::bucket::definition::unique_name;
 use crate::bucket::record::Record;
 
 /// The number of a reader, given by whoever keeps the index.
@@ -173,7 +174,7 @@ impl<B: Bucket> ReadIndex<B> {
         for delta in old.delta(new) {
             let sides = || [delta.old(), delta.new()].into_iter().flatten();
             let whole = delta.old().is_some() && delta.new().is_some();
-            let mut told = |readers: &Readers, same: bool, field: Option<u16>| {
+            let mut told = |readers: &Readers, same: bool, field: Option<&'static str>| {
                 for (reader, seen) in readers {
                     if *seen == Seen::Whole || !same {
                         tell(*reader, delta.touch(field));
@@ -190,7 +191,7 @@ impl<B: Bucket> ReadIndex<B> {
                 let (was, is) = (delta.old().and_then(hash), delta.new().and_then(hash));
                 for hash in [was, is.filter(|is| Some(*is) != was)].into_iter().flatten() {
                     if let Some(readers) = self.uniques.get(&(number, hash)) {
-                        told(readers, was == is, Some(unique.field()));
+                        told(readers, was == is, Some(unique_name(*unique)));
                     }
                 }
             }
@@ -198,7 +199,7 @@ impl<B: Bucket> ReadIndex<B> {
                 if let Some(Some((reader, watch))) = self.watches.get(id as usize)
                     && watch.touched(new, &delta)
                 {
-                    tell(*reader, delta.touch(watch.field()));
+                    tell(*reader, delta.touch(watch.field().map(field_name::<B>)));
                 }
             };
             for stabs in self.anchored.iter().filter(|stabs| stabs.len() > 0) {
@@ -252,7 +253,7 @@ impl<B: Bucket> AnyReadIndex for ReadIndex<B> {
 }
 
 impl<B: Bucket> Delta<B> {
-    fn touch(&self, field: Option<u16>) -> Touch {
+    fn touch(&self, field: Option<&'static str>) -> Touch {
         Touch::new(self, field)
     }
 }

@@ -40,7 +40,8 @@ impl Misfit {
     pub(crate) fn of_insert(error: Error) -> Self {
         match error {
             Error::UniqueConstraint { field, value, .. } => {
-                Self::new("unique", field, format!("is unique, and another record has {value} too"))
+                let unique = if field.contains(", ") { "are unique together" } else { "is unique" };
+                Self::new("unique", field, format!("{unique}, and another record has {value} too"))
             }
             Error::DuplicateKey { key, .. } => {
                 Self::new("key", "", format!("another record has the key {key} too"))

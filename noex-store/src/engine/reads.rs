@@ -11,6 +11,7 @@ use foldhash::{HashMap, HashMapExt};
 
 use super::{KeyRange, Root, Slot, Table};
 use crate::bucket::Bucket;
+use crate::bucket::definition::unique_name;
 use crate::bucket::record::Record;
 use crate::error::Error;
 
@@ -69,8 +70,8 @@ pub(crate) struct Touch {
 }
 
 impl Touch {
-    pub(crate) fn new<B: Bucket>(delta: &Delta<B>, field: Option<u16>) -> Self {
-        Self { key: delta.key_text(), field: field.map(field_name::<B>) }
+    pub(crate) fn new<B: Bucket>(delta: &Delta<B>, field: Option<&'static str>) -> Self {
+        Self { key: delta.key_text(), field }
     }
 
     /// What an error of a write that ought to be possible is about.
@@ -162,7 +163,8 @@ impl<B: Bucket> ReadSet<B> {
         if let Some((at, field)) = self.touched_unique(new, &changes) {
             return Some(touch(&changes[at], Some(field)));
         }
-        self.touched_watch(new, &changes).map(|(delta, watch)| touch(delta, watch.field()))
+        self.touched_watch(new, &changes)
+            .map(|(delta, watch)| touch(delta, watch.field().map(field_name::<B>)))
     }
 
     fn touched_key(&self, table: &Table<B>, changes: &[Delta<B>]) -> Option<usize> {
@@ -174,7 +176,7 @@ impl<B: Bucket> ReadSet<B> {
         self.keys.list.iter().find_map(|(_, hash, seen)| changed.touches(*hash, *seen))
     }
 
-    fn touched_unique(&self, table: &Table<B>, changes: &[Delta<B>]) -> Option<(usize, u16)> {
+    fn touched_unique(&self, table: &Table<B>, changes: &[Delta<B>]) -> Option<(usize, &'static str)> {
         if self.uniques.list.is_empty() {
             return None;
         }
@@ -182,7 +184,7 @@ impl<B: Bucket> ReadSet<B> {
             let hash = |record: &Record<B>| unique.hash(record.value(), &table.shared().hash);
             let changed = Changed::new(changes, &hash);
             let mut own = self.uniques.list.iter().filter(|(other, ..)| *other == number);
-            own.find_map(|(_, hash, seen)| changed.touches(*hash, *seen)).map(|at| (at, unique.field()))
+            own.find_map(|(_, hash, seen)| changed.touches(*hash, *seen)).map(|at| (at, unique_name(*unique)))
         })
     }
 
@@ -312,7 +314,7 @@ pub(crate) fn versions<'r, B: Bucket>(
     Arc::ptr_eq(old.shared(), new.shared()).then_some((old, new))
 }
 
-fn field_name<B: Bucket>(number: u16) -> &'static str {
+pub(super) fn field_name<B: Bucket>(number: u16) -> &'static str {
     B::schema().fields.get(usize::from(number)).map_or("", |field| field.name)
 }
 

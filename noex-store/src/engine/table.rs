@@ -21,7 +21,7 @@ use super::trie::HashTrie;
 use super::{Change, HashState, OrderedIndex, RowId, Rows};
 use crate::bucket::Bucket;
 use crate::bucket::convert::UniqueKey;
-use crate::bucket::definition::{Definition, UniqueRule};
+use crate::bucket::definition::{Definition, UniqueRule, unique_name};
 use crate::bucket::record::{Meta, Record};
 use crate::error::Error;
 use crate::schema::Ttl;
@@ -265,7 +265,7 @@ impl<B: Bucket> Table<B> {
         }
         let mut uniques = self.shared.definition.uniques.iter().zip(&self.uniques);
         uniques.any(|(unique, trie)| {
-            unique.field() == field && self.check_unique(*unique, trie, value, None).is_err()
+            unique.fields().contains(&field) && self.check_unique(*unique, trie, value, None).is_err()
         })
     }
 
@@ -559,11 +559,7 @@ pub(super) fn key_changed<B: Bucket>(old: &Record<B>, value: &B) -> Error {
 }
 
 pub(super) fn not_unique<B: Bucket>(unique: &dyn UniqueRule<B>, value: &B) -> Error {
-    Error::UniqueConstraint {
-        bucket: B::NAME,
-        field: B::schema().fields.get(usize::from(unique.field())).map_or("", |field| field.name),
-        value: unique.show(value),
-    }
+    Error::UniqueConstraint { bucket: B::NAME, field: unique_name(unique), value: unique.show(value) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The ways in which an index can serve a filter.
 
+use std::any::Any;
 use std::ops::Range;
+
+use smallvec::{SmallVec, smallvec};
 
 use super::Node;
 use super::leaf::Target;
@@ -8,7 +11,7 @@ use crate::bucket::Bucket;
 use crate::engine::{KeyPoint, KeyRange, OrderedIndex, RowId, Table};
 use crate::schema::IndexSchema;
 
-/// At most so many look-ups in a compound index for one query; more points stay a test of the records.
+/// At most so many look-ups in an index over several fields for one query; more points stay a test of the records.
 const MAX_PREFIXES: usize = 256;
 
 /// Ranges of an ordered index that hold everything that passes the conditions `used`, and nothing else.
@@ -140,7 +143,7 @@ fn element_candidate<'q, B: Bucket>(
     })
 }
 
-/// The rows of a conjunction that gives the primary key or a unique value, with the conjunct that does.
+/// The rows of a conjunction that gives the primary key or unique values, with the conjuncts that do.
 pub(crate) fn lookup<B: Bucket>(table: &Table<B>, conjuncts: &[&Node<B>]) -> Option<Lookup> {
     let key_field = B::schema().fields.iter().position(|field| field.key)? as u16;
     let points_on = |field: u16| {
@@ -156,34 +159,53 @@ pub(crate) fn lookup<B: Bucket>(table: &Table<B>, conjuncts: &[&Node<B>]) -> Opt
             }
             KeyPoint::Absent => None,
         });
-        return Some(Lookup { field: key_field, key: true, used, rows: sorted(rows.collect()) });
+        return Some(Lookup { unique: None, used: smallvec![used], rows: sorted(rows.collect()) });
     }
     let shared = table.shared();
     for (number, unique) in shared.definition.uniques.iter().enumerate() {
-        let Some((used, points)) = points_on(unique.field()) else { continue };
-        if points.iter().any(|point| matches!(point, KeyPoint::Absent)) {
-            continue;
-        }
-        let rows = points.iter().filter_map(|point| {
-            let KeyPoint::Value(value) = *point else { return None };
-            let hash = unique.hash_value(value, &shared.hash)?;
+        let parts: Option<SmallVec<[_; 1]>> = unique.fields().iter().map(|field| points_on(*field)).collect();
+        let Some(values) = parts.as_deref().and_then(values) else { continue };
+        let rows = values.iter().filter_map(|values| {
+            let hash = unique.hash_values(values, &shared.hash)?;
             table
-                .by_unique(number, hash, |record| unique.matches(record, value))
+                .by_unique(number, hash, |record| unique.matches(record, values))
                 .map(|record| record.meta().row)
         });
-        return Some(Lookup { field: unique.field(), key: false, used, rows: sorted(rows.collect()) });
+        let rows = sorted(rows.collect());
+        let used = parts.iter().flatten().map(|(used, _)| *used).collect();
+        return Some(Lookup { unique: Some(number), used, rows });
     }
     None
 }
 
+/// The values of a look-up, one for each field.
+type Values<'a> = SmallVec<[&'a dyn Any; 1]>;
+
+/// All combinations of the points of each field. `None` if a field may have no value, which no hash index leads to, or if there
+/// are too many: each is a look-up of its own.
+fn values<'a>(parts: &[(usize, Vec<KeyPoint<'a>>)]) -> Option<Vec<Values<'a>>> {
+    let mut all = vec![Values::new()];
+    for (_, points) in parts {
+        if parts.len() > 1 && all.len().saturating_mul(points.len()) > MAX_PREFIXES {
+            return None;
+        }
+        let longer = all.iter().flat_map(|values| {
+            points.iter().map(|point| match point {
+                KeyPoint::Absent => None,
+                KeyPoint::Value(value) => Some(values.iter().copied().chain([*value]).collect()),
+            })
+        });
+        all = longer.collect::<Option<_>>()?;
+    }
+    Some(all)
+}
+
 /// Rows that were found by hash.
 pub(crate) struct Lookup {
-    /// The field's number.
-    pub(crate) field: u16,
-    /// Whether it is the primary key.
-    pub(crate) key: bool,
-    /// Which of the conjuncts was used.
-    pub(crate) used: usize,
+    /// The number of the unique rule; `None` if it is the primary key.
+    pub(crate) unique: Option<usize>,
+    /// Which of the conjuncts were used.
+    pub(crate) used: SmallVec<[usize; 1]>,
     pub(crate) rows: Vec<RowId>,
 }
 

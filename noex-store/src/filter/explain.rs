@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::field_name;
 use super::plan::{Access, Branch, Order, Plan, Query};
 use crate::bucket::Bucket;
+use crate::bucket::definition::unique_name;
 use crate::engine::Table;
 use crate::filter::access::{IndexRanges, Lookup};
 
@@ -46,7 +46,7 @@ pub enum AccessPath {
     Nothing,
     /// By the primary key's hash index.
     Key,
-    /// By the hash index of a unique field.
+    /// By the hash index of a unique field, or of fields that are unique together: their names with `, ` between them.
     Unique(&'static str),
     /// By ranges of an ordered index.
     Index {
@@ -159,7 +159,8 @@ fn index_name<B: Bucket>(number: usize) -> &'static str {
 }
 
 fn lookup_path<B: Bucket>(lookup: &Lookup) -> AccessPath {
-    if lookup.key { AccessPath::Key } else { AccessPath::Unique(field_name::<B>(lookup.field)) }
+    let Some(number) = lookup.unique else { return AccessPath::Key };
+    AccessPath::Unique(B::definition().uniques.get(number).map_or("", |unique| unique_name(*unique)))
 }
 
 fn index_path<B: Bucket>(ranges: &IndexRanges<'_>) -> AccessPath {
@@ -206,7 +207,11 @@ impl fmt::Display for AccessPath {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = if matches!(self.access, AccessPath::Scan) { "records" } else { "entries" };
+        let unit = match (&self.access, self.entries) {
+            (AccessPath::Scan, _) => "records",
+            (_, 1) => "entry",
+            _ => "entries",
+        };
         write!(f, "{}: {}, {} {unit} of {} records", self.bucket, self.access, self.entries, self.records)?;
         if let Some(residual) = &self.residual {
             write!(f, "\n  then test: {residual}")?;

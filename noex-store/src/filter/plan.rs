@@ -3,6 +3,8 @@
 //! Ranges of ranks are exact, so the planner does not estimate how many entries a range has: it knows. Costs are in
 //! visits of an index entry; the constants are what the bench `layout` showed, rounded.
 
+use smallvec::SmallVec;
+
 use super::Node;
 use super::access::{self, IndexRanges, Lookup};
 use super::order::OrderKey;
@@ -81,7 +83,7 @@ impl<'q, B: Bucket> Plan<'q, B> {
         let wanted = query.limit.map(|limit| limit.saturating_add(query.offset));
 
         if let Some(lookup) = access::lookup(table, &conjuncts) {
-            let residual = rest(&conjuncts, &[lookup.used]);
+            let residual = rest(&conjuncts, &lookup.used);
             let order = if query.order.is_empty() { Order::Insertion } else { Order::Sort };
             return Self { access: Access::Lookup(lookup), order, residual };
         }
@@ -288,7 +290,11 @@ fn union<'q, B: Bucket>(
 fn branch_of<'q, B: Bucket>(table: &Table<B>, node: &'q Node<B>) -> Option<Branch<'q>> {
     let mut conjuncts = Vec::new();
     if !flatten(node, &mut conjuncts) {
-        return Some(Branch::Lookup(Lookup { field: 0, key: true, used: 0, rows: Vec::<RowId>::new() }));
+        return Some(Branch::Lookup(Lookup {
+            unique: None,
+            used: SmallVec::new(),
+            rows: Vec::<RowId>::new(),
+        }));
     }
     if let Some(lookup) = access::lookup(table, &conjuncts) {
         return Some(Branch::Lookup(lookup));

@@ -29,6 +29,8 @@ pub struct Schema {
     pub fields: &'static [FieldSchema],
     /// The ordered indexes: those of single fields first, then compound ones.
     pub indexes: &'static [IndexSchema],
+    /// The fields that are unique together.
+    pub uniques: &'static [UniqueSchema],
     /// How long a record lives, if not for ever.
     pub ttl: Option<Duration>,
     /// How many records the bucket holds at most.
@@ -124,6 +126,25 @@ pub struct IndexSchema {
     pub fields: &'static [u16],
     /// Whether each element of a collection has its own entry.
     pub each: bool,
+}
+
+/// Fields that are unique together: no two records may have the same values in all of them.
+///
+/// ```
+/// # use noex_store::prelude::*;
+/// #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
+/// #[bucket(name = "members", unique(team, email))]
+/// struct Member { #[bucket(key)] id: u64, team: u32, email: String }
+///
+/// let unique = &Member::schema().uniques[0];
+/// assert_eq!((unique.name, unique.fields), ("team, email", [1, 2].as_slice()));
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UniqueSchema {
+    /// The stored names of the fields, with `, ` between them: so errors and plans name it.
+    pub name: &'static str,
+    /// The numbers of the fields in [`Schema::fields`].
+    pub fields: &'static [u16],
 }
 
 /// The six kinds of values.

@@ -7,5 +7,7 @@ pub(crate) mod generate;
 pub(crate) mod traits;
 mod ttl;
 
-pub use description::{Constraint, Evict, FieldKind, FieldSchema, Format, Generated, IndexSchema, Schema};
+pub use description::{
+    Constraint, Evict, FieldKind, FieldSchema, Format, Generated, IndexSchema, Schema, UniqueSchema,
+};
 pub use ttl::Ttl;

@@ -14,6 +14,7 @@ mod stats;
 mod tests;
 mod transaction;
 mod transfer;
+mod unique;
 #[cfg(feature = "inspector")]
 mod weak;
 mod write;
@@ -25,6 +26,7 @@ pub use reader::{Reader, by_compound, by_index, by_unique};
 pub use snapshot::Snapshot;
 pub use stats::{BucketTotals, CommitStats, QueryTotals, StoreStats, Totals, TtlStats};
 pub use transaction::{CommitInfo, Isolation, Transaction, TransactionBucket, TxOptions};
+pub use unique::{by_unique_together, sought};
 
 #[cfg(feature = "inspector")]
 pub(crate) use weak::WeakStore;

@@ -451,6 +451,23 @@ impl<B: Bucket> Reader<B> {
     }
 }
 
+impl<B: Bucket> Reader<B> {
+    /// The record with a value, of this hash, that is unique by the rule of this number.
+    pub(super) fn by_unique(
+        &self,
+        number: usize,
+        hash: u64,
+        matches: impl Fn(&B) -> bool,
+    ) -> Option<Record<B>> {
+        let found = match &self.source {
+            Source::Transaction(part) => part.by_unique(number, hash, matches),
+            _ => self.with(|table| table.by_unique(number, hash, matches).cloned()).flatten(),
+        };
+        self.used(&found);
+        found
+    }
+}
+
 fn take<B: Bucket>(records: &mut Vec<Record<B>>, n: usize, record: &Record<B>) -> ControlFlow<()> {
     records.push(record.clone());
     if records.len() < n { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -464,13 +481,7 @@ pub fn by_unique<B: Bucket, T, P, Q: UniqueKey<T> + ?Sized>(
     value: &Q,
 ) -> Option<Record<B>> {
     let hash = reader.with(|table| table.shared().hash.hash(value))?;
-    let matches = |record: &B| (field.get)(record).is_some_and(|own| value.matches(own));
-    let found = match &reader.source {
-        Source::Transaction(part) => part.by_unique(number, hash, matches),
-        _ => reader.with(|table| table.by_unique(number, hash, matches).cloned()).flatten(),
-    };
-    reader.used(&found);
-    found
+    reader.by_unique(number, hash, |record| (field.get)(record).is_some_and(|own| value.matches(own)))
 }
 
 /// What the accessor of an index over one field calls.

@@ -28,7 +28,7 @@ pub struct StoreStats {
     pub buckets: BucketTotals,
     /// The records, as a handle counts them but with those that have expired and were not taken out yet.
     pub records: Totals,
-    /// The indexes: ordered ones and unique fields.
+    /// The indexes: ordered ones, unique fields, and fields that are unique together.
     pub indexes: Totals,
     /// The entries of each ordered index, by the bucket's and the index's name: a record may have none or several in it.
     pub index_entries: BTreeMap<&'static str, BTreeMap<&'static str, usize>>,
@@ -177,7 +177,8 @@ impl Store {
             records: tables().map(|(schema, table)| (schema.name, table.len())).collect(),
             indexes: tables()
                 .map(|(schema, _)| {
-                    let uniques = schema.fields.iter().filter(|field| field.unique).count();
+                    let uniques =
+                        schema.fields.iter().filter(|field| field.unique).count() + schema.uniques.len();
                     (schema.name, schema.indexes.len() + uniques)
                 })
                 .collect(),

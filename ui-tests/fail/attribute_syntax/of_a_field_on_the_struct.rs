@@ -1,7 +1,7 @@
 use noex_store::prelude::*;
 
 #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
-#[bucket(unique)]
+#[bucket(pattern = "@")]
 struct User {
     #[bucket(key)]
     id: u64,

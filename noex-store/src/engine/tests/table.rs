@@ -11,7 +11,8 @@ use crate::engine::tests::Random;
 use crate::engine::{Hashing, KeyPoint, KeyRange};
 
 #[derive(noex_store_derive::Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[bucket(name = "things", crate = crate, index(kind, size), index(size, label, kind))]
+#[bucket(name = "things", crate = crate, index(kind, size), index(size, label, kind), unique(shelf, label))]
+#[allow(clippy::duplicated_attributes, reason = "two indexes may share a field")]
 struct Thing {
     #[bucket(key)]
     id: u32,
@@ -27,6 +28,7 @@ struct Thing {
     label: String,
     #[bucket(index(each))]
     tags: Vec<String>,
+    shelf: Option<u8>,
 }
 
 const WORDS: [&str; 6] = ["", "a", "ab", "b", "a word of more than twenty-three bytes", "ž"];
@@ -43,6 +45,7 @@ impl Thing {
             size: (random.below(4) > 0).then(|| random.below(7) as i16 - 3),
             label: word(random),
             tags: (0..random.below(4)).map(|_| word(random)).collect(),
+            shelf: (random.below(3) > 0).then(|| random.below(30) as u8),
         }
     }
 }
@@ -76,7 +79,12 @@ impl Version {
         } else if value.code.is_some() && others().any(|other| other.code == value.code) {
             Some("code")
         } else {
-            others().any(|other| other.number == value.number).then_some("number")
+            let together = |other: &Thing| (other.shelf, &other.label) == (value.shelf, &value.label);
+            if others().any(|other| other.number == value.number) {
+                Some("number")
+            } else {
+                (value.shelf.is_some() && others().any(together)).then_some("shelf, label")
+            }
         }
     }
 
@@ -171,7 +179,11 @@ impl Version {
         assert_eq!(keys, rows.iter().map(|(row, thing)| (hash.hash(&thing.id), *row)).collect());
         let code = |thing: &Thing| thing.code.as_ref().map(|code| hash.hash(code));
         let number = |thing: &Thing| Some(hash.hash(&thing.number));
-        let uniques: [HashOf<'_>; 2] = [&code, &number];
+        let place = |thing: &Thing| {
+            let shelf = hash.hash(&(0_u64, hash.hash(&thing.shelf?)));
+            Some(hash.hash(&(shelf, hash.hash(&thing.label))))
+        };
+        let uniques: [HashOf<'_>; 3] = [&code, &number, &place];
         assert_eq!(table.uniques.len(), uniques.len());
         for (trie, hash) in table.uniques.iter().zip(uniques) {
             let mut entries = BTreeSet::new();
