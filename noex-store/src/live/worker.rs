@@ -6,6 +6,7 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use super::core::{Jobs, Live};
+use super::look_out::LookOut;
 use super::memo::AnyMemo;
 use crate::error::Error;
 
@@ -27,6 +28,11 @@ impl Jobs {
         }
         drop(queue);
         self.news.notify_one();
+    }
+
+    /// Whether there is a job, or the end; `false` while another thread looks.
+    fn are_there(&self) -> bool {
+        self.queue.try_lock().is_some_and(|queue| queue.stopped || !queue.waiting.is_empty())
     }
 
     /// Whether every job up to a number is done.
@@ -77,7 +83,7 @@ impl Live {
     }
 
     fn work(self: &Arc<Self>) {
-        let mut fruitless = 0;
+        let (mut fruitless, mut look_out) = (0, LookOut::default());
         {
             // What was being run when the worker panicked.
             let mut queue = self.jobs.queue.lock();
@@ -101,12 +107,19 @@ impl Live {
                     self.jobs.news.wait_until(&mut queue, Instant::now() + REST);
                     continue;
                 }
+                if fruitless == 0 && look_out.is_worth_it() {
+                    drop(queue);
+                    look_out.until(|| self.is_behind() || self.jobs.are_there());
+                    continue;
+                }
+                let begin = Instant::now();
                 self.jobs.sleeping.store(true, Ordering::Relaxed);
                 fence(Ordering::SeqCst);
                 if !self.is_behind() {
                     self.jobs.news.wait(&mut queue);
                 }
                 self.jobs.sleeping.store(false, Ordering::Relaxed);
+                look_out.slept(begin.elapsed());
                 continue;
             };
             queue.running = Some((number, Arc::clone(&memo)));

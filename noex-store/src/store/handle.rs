@@ -238,7 +238,8 @@ impl<B: Bucket> BucketHandle<B> {
         })
     }
 
-    /// Inserts records, all or none, in one commit.
+    /// Inserts records, all or none, in one commit. O(k log n) for k records; each ordered index gets its entries together, sorted, so
+    /// that k inserts alone cost several times as much.
     ///
     /// ```
     #[doc = include_str!("../../doc/users.txt")]

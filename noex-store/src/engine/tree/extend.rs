@@ -19,7 +19,7 @@ impl<E: Ord + Clone> Tree<E> {
         }
         let count = entries.len();
         let mut splits = Splits::new();
-        extend(&mut self.root, &mut entries.into_iter(), count, true, (0, &mut splits));
+        extend(&mut self.root, &mut entries.into_iter(), count, true, 0, &mut splits);
         while !splits.is_empty() {
             let mut level = vec![take(&mut self.root)];
             level.extend(splits.drain(..).map(|(_, node)| node));
@@ -56,7 +56,8 @@ fn extend<E: Ord + Clone>(
     new: &mut IntoIter<E>,
     count: usize,
     last: bool,
-    (place, splits): (usize, &mut Splits<E>),
+    place: usize,
+    splits: &mut Splits<E>,
 ) {
     match node {
         Child::Leaf(shared) => {
@@ -104,7 +105,7 @@ fn extend<E: Ord + Clone>(
                     None => left,
                 };
                 let last = last && at + 1 == inner.children.len();
-                extend(&mut inner.children[at], new, own, last, (at, &mut below));
+                extend(&mut inner.children[at], new, own, last, at, &mut below);
                 inner.counts[at] = inner.children[at].count();
                 left -= own;
             }
