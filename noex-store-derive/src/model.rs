@@ -185,6 +185,13 @@ pub(crate) struct Compound {
     pub accessor: Option<Ident>,
 }
 
+impl Compound {
+    /// Whether it says that its fields are unique together.
+    pub(crate) fn is_unique(&self) -> bool {
+        self.at == "unique"
+    }
+}
+
 /// What serde's attributes on a field say.
 #[derive(Default)]
 pub(crate) struct SerdeField {

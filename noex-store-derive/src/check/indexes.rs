@@ -52,7 +52,7 @@ pub(super) fn check(ctxt: &Ctxt, bucket: &mut Bucket) {
 }
 
 fn resolve(ctxt: &Ctxt, compound: &mut Compound, fields: &[Field]) -> bool {
-    let is_unique = compound.at == "unique";
+    let is_unique = compound.is_unique();
     let mut good = true;
     for name in &compound.names {
         let plain = name.to_string();
@@ -111,7 +111,7 @@ fn accessors(ctxt: &Ctxt, bucket: &mut Bucket) {
         let parts: Vec<&str> =
             compound.fields.iter().filter_map(|&at| Some(bucket.fields.get(at)?.name.as_str())).collect();
         let name = format!("by_{}", parts.join("_and_"));
-        if compound.at == "index" && unique.contains(&compound.fields) {
+        if !compound.is_unique() && unique.contains(&compound.fields) {
             // The method finds the one record; the order is there for filters, as with a single field that is both.
         } else if taken.contains(&name) {
             let message = format!("two indexes would both be read by `{name}`: rename a field");
