@@ -56,6 +56,8 @@ pub(super) struct Log {
     file: Option<Box<dyn DiskFile>>,
     /// The last commit that is durable.
     pub(super) last: Version,
+    /// The bytes of what a snapshot would save reading: commits after the last one, or after the beginning of one that is written.
+    since_snapshot: u64,
     /// Whether the last segment may hold more than it should: a write to it has failed.
     broken: bool,
     sizes: Sizes,
@@ -86,6 +88,7 @@ impl Log {
             segments: Vec::new(),
             file: None,
             last: Version(0),
+            since_snapshot: 0,
             broken: false,
             sizes,
             allocated: 0,
@@ -96,9 +99,19 @@ impl Log {
         path(&self.folder, after)
     }
 
-    /// The bytes of all segments.
-    pub(super) fn len(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.len).sum()
+    /// The bytes of the commits that no snapshot has, nor one that is being written.
+    pub(super) fn since_snapshot(&self) -> u64 {
+        self.since_snapshot
+    }
+
+    /// A snapshot begins; returns the bytes that it is to save.
+    pub(super) fn begin_snapshot(&mut self) -> u64 {
+        std::mem::take(&mut self.since_snapshot)
+    }
+
+    /// That snapshot was not written.
+    pub(super) fn fail_snapshot(&mut self, bytes: u64) {
+        self.since_snapshot += bytes;
     }
 
     /// Reads the segments after these versions into the sink. The last one is cut where a write was cut off.
@@ -112,16 +125,22 @@ impl Log {
         self.last = snapshot;
         for (number, after) in afters.iter().enumerate() {
             let is_last = number + 1 == afters.len();
-            self.load_segment(*after, is_last, sink)?;
+            self.load_segment(*after, is_last, snapshot, sink)?;
         }
         Ok(())
     }
 
-    fn load_segment(&mut self, after: Version, is_last: bool, sink: &mut dyn LoadSink) -> Result<(), Error> {
+    fn load_segment(
+        &mut self,
+        after: Version,
+        is_last: bool,
+        snapshot: Version,
+        sink: &mut dyn LoadSink,
+    ) -> Result<(), Error> {
         let path = self.path(after);
         let input = self.disk.read(&path).map_err(|error| failed("read", &path, &error))?;
         let mut frames = Frames::new(input);
-        let (mut last, mut format) = (after, FORMAT);
+        let (mut last, mut format, mut since) = (after, FORMAT, 0);
         let mut read = || -> Result<(), Fault> {
             match frames.next::<Head>()? {
                 Some(head) if !(1..=FORMAT).contains(&head.format) => return Err(Fault::format(head.format)),
@@ -136,10 +155,15 @@ impl Log {
                     last = last.max(commit.version);
                     sink.commit(commit).map_err(|error| Fault::Refused(error.to_string()))?;
                 }
-                sink.read_bytes(frames.offset - before);
+                let len = frames.offset - before;
+                if last > snapshot {
+                    since += len;
+                }
+                sink.read_bytes(len);
             }
         };
         let done = read();
+        self.since_snapshot += since;
         let len = frames.offset;
         self.allocated = len;
         match done {
@@ -237,6 +261,7 @@ impl Log {
         if let Some(segment) = self.segments.last_mut() {
             (segment.len, segment.last) = (segment.len + written, last.version);
         }
+        self.since_snapshot += written;
         self.last = last.version;
         Ok(())
     }

@@ -36,7 +36,7 @@ const FORMAT: u32 = 2;
 struct Sizes {
     /// A segment of the log that is longer is ended.
     segment: u64,
-    /// A log below this size is not worth a snapshot.
+    /// Commits that take less than this in the log are not worth a snapshot.
     small: u64,
     /// So much room is made at once for what will be appended. A sync is quicker where a file does not grow.
     room: u64,
@@ -50,9 +50,9 @@ impl Default for Sizes {
 
 /// Keeps commits in a folder: an append-only log with checksums, and snapshots.
 ///
-/// An append is one write and one sync. When the log has grown longer than the last snapshot, and than 4 MB, a new snapshot is
-/// written, and the log before it removed: the folder takes at most about three times the size of a snapshot and 20 MB, while
-/// one is written. A write that a crash has cut off is taken away at the next start; damage elsewhere is
+/// An append is one write and one sync. When the commits since the last snapshot take more than it does, and than 4 MB, a new
+/// snapshot is written, and the segments of the log before it removed: the folder takes at most about three times the size of a
+/// snapshot and 20 MB, while one is written; and a change costs about twice its bytes, in the long run. A write that a crash has cut off is taken away at the next start; damage elsewhere is
 /// [`Error::Corrupt`], and nothing is changed then.
 ///
 /// The folder can be used by one store at a time.
@@ -86,8 +86,8 @@ pub struct FileAdapter {
     sizes: Sizes,
     lock: Mutex<Option<Box<dyn Any + Send + Sync>>>,
     log: Mutex<Log>,
-    /// The bytes of the log, and of the last snapshot.
-    log_len: AtomicU64,
+    /// The bytes of the commits since the last snapshot, and of that.
+    since_snapshot: AtomicU64,
     snapshot_len: AtomicU64,
 }
 
@@ -127,8 +127,8 @@ impl FileAdapter {
     fn on(disk: Arc<dyn Disk>, folder: PathBuf, sizes: Sizes) -> Result<Self, Error> {
         let lock = disk.lock(&folder).map_err(|error| failed("open", &folder, &error))?;
         let log = Mutex::new(Log::new(&disk, &folder, sizes));
-        let (log_len, snapshot_len) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Self { disk, folder, sizes, lock: Mutex::new(Some(lock)), log, log_len, snapshot_len })
+        let (since_snapshot, snapshot_len) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { disk, folder, sizes, lock: Mutex::new(Some(lock)), log, since_snapshot, snapshot_len })
     }
 
     fn snapshot_path(&self, version: Version) -> PathBuf {
@@ -157,13 +157,20 @@ impl FileAdapter {
             let len = snapshot::load(self.disk.as_ref(), &self.snapshot_path(version), version, sink)?;
             self.snapshot_len.store(len, Ordering::Relaxed);
         }
-        let mut log = self.log.lock();
-        log.load(segments, snapshot.unwrap_or_default(), sink)?;
-        self.log_len.store(log.len(), Ordering::Relaxed);
-        Ok(())
+        self.with_log(|log| log.load(segments, snapshot.unwrap_or_default(), sink))
     }
 
     fn snapshot(&self, source: &mut dyn SnapshotSource) -> Result<(), Error> {
+        // What is appended from here on is for the next one, although it stands in the segment of what this one has.
+        let begun = self.with_log(|log| log.begin_snapshot());
+        let written = self.write_to_folder(source);
+        if written.is_err() {
+            self.with_log(|log| log.fail_snapshot(begun));
+        }
+        written
+    }
+
+    fn write_to_folder(&self, source: &mut dyn SnapshotSource) -> Result<(), Error> {
         let version = source.version();
         let (aside, to) = (self.folder.join("snapshot.new"), self.snapshot_path(version));
         let len = snapshot::write(self.disk.as_ref(), &self.folder, &aside, &to, source)?;
@@ -175,10 +182,10 @@ impl FileAdapter {
         Ok(())
     }
 
-    fn with_log(&self, work: impl FnOnce(&mut Log) -> Result<(), Error>) -> Result<(), Error> {
+    fn with_log<T>(&self, work: impl FnOnce(&mut Log) -> T) -> T {
         let mut log = self.log.lock();
         let done = work(&mut log);
-        self.log_len.store(log.len(), Ordering::Relaxed);
+        self.since_snapshot.store(log.since_snapshot(), Ordering::Relaxed);
         done
     }
 }
@@ -210,8 +217,8 @@ impl StorageAdapter for FileAdapter {
     }
 
     fn wants_snapshot(&self) -> bool {
-        let log = self.log_len.load(Ordering::Relaxed);
-        log > self.sizes.small && log > self.snapshot_len.load(Ordering::Relaxed)
+        let since = self.since_snapshot.load(Ordering::Relaxed);
+        since > self.sizes.small && since > self.snapshot_len.load(Ordering::Relaxed)
     }
 
     fn close(&self) -> AdapterFuture<'_, ()> {

@@ -291,3 +291,81 @@ fn a_commit_that_is_missing_is_told_and_nothing_is_cut() {
     let Err(Error::Corrupt { after, reason, .. }) = loaded else { panic!("2 is missing") };
     assert!(reason.contains("commit 3 follows commit 1"), "{after} {reason}");
 }
+
+/// Commits of about a hundred bytes, until a snapshot is wanted; how many.
+fn append_until_wanted(adapter: &FileAdapter, from: u64) -> u64 {
+    let put = |version: u64| StoredCommit {
+        version: Version(version),
+        time: version,
+        buckets: vec![StoredChanges::Changed {
+            bucket: "a".to_owned(),
+            counters: Vec::new(),
+            changes: vec![StoredChange::Put(StoredRecord {
+                key: version.to_string(),
+                value: "v".repeat(80),
+                version: 1,
+                created_at: 5,
+                updated_at: 5,
+                expires_at: None,
+            })],
+        }],
+    };
+    let mut count = 0;
+    while !adapter.wants_snapshot() {
+        count += 1;
+        now(adapter.append(&[put(from + count)])).expect("written");
+    }
+    count
+}
+
+/// The part of a log that a snapshot has stays for as long as its segment is written to. It counted once as if it were new: from
+/// the first snapshot to the end of the segment each append was followed by another one.
+#[test]
+fn a_snapshot_is_wanted_for_what_came_after_the_last_one() {
+    struct Fails(Source);
+    impl SnapshotSource for Fails {
+        fn version(&self) -> Version {
+            self.0.version()
+        }
+
+        fn time(&self) -> u64 {
+            self.0.time()
+        }
+
+        fn next_part(&mut self) -> Result<Option<SnapshotPart>, Error> {
+            Err(Error::Stopped)
+        }
+    }
+    let disk = CrashDisk::new(u64::MAX, 0, 1, Lie::None);
+    let open = || {
+        let sizes = Sizes { segment: 1 << 20, small: 10_000, room: 700 };
+        FileAdapter::on(Arc::new(disk.clone()), PathBuf::from("data"), sizes).expect("free")
+    };
+    let adapter = open();
+    now(adapter.load(&mut Image::default())).expect("empty");
+    let small = append_until_wanted(&adapter, 0);
+    assert!((80..120).contains(&small), "{small} commits of a hundred bytes");
+    let snapshot = |adapter: &FileAdapter, version: u64| {
+        let mut source = Source { version: Version(version), parts: Vec::new().into_iter() };
+        now(adapter.write_snapshot(&mut source)).expect("written");
+        now(adapter.truncate(Version(version))).expect("truncated");
+        assert!(!adapter.wants_snapshot());
+    };
+    snapshot(&adapter, small);
+    let again = append_until_wanted(&adapter, small);
+    assert!(again.abs_diff(small) <= 2, "{again} as {small}");
+
+    let failed = now(adapter.write_snapshot(&mut Fails(Source::of(&Image::default()))));
+    assert_eq!(failed.err(), Some(Error::Stopped));
+    assert!(adapter.wants_snapshot(), "still, since it was not written");
+    snapshot(&adapter, small + again);
+
+    drop(adapter);
+    let adapter = open();
+    let mut image = Image::default();
+    now(adapter.load(&mut image)).expect("whole");
+    assert_eq!(image.version, Version(small + again));
+    assert!(!adapter.wants_snapshot(), "the segment is read, and holds nothing new");
+    let last = append_until_wanted(&adapter, small + again);
+    assert!(last.abs_diff(small) <= 2, "{last} as {small}");
+}
