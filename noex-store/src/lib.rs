@@ -90,6 +90,7 @@ pub mod guide;
 mod inspect;
 mod lifecycle;
 mod live;
+mod look_out;
 mod persist;
 mod schema;
 mod service;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::look_out::LookOut;
 use super::turn::{Place, Request, RunOnce, Running};
 use super::{Commit, Engine, KeepWhen, Write};
 use crate::error::Error;
@@ -69,7 +70,10 @@ impl Engine {
         let own = Arc::clone(self);
         let started = thread::Builder::new()
             .name("noex-store commits".to_owned())
-            .spawn(move || while own.lead_when_needed() {});
+            .spawn(move || {
+                let mut look_out = LookOut::default();
+                while own.lead_when_needed(&mut look_out) {}
+            });
         match started {
             Ok(_) => state.running = true,
             Err(_) => *state = State::default(),
@@ -82,9 +86,14 @@ impl Engine {
     }
 
     /// Waits for work, and does it; `false` if there is none.
-    fn lead_when_needed(&self) -> bool {
-        let deadline = Instant::now() + IDLE;
+    fn lead_when_needed(&self, look_out: &mut LookOut) -> bool {
+        if look_out.is_worth_it() {
+            look_out.until(|| !self.queue.is_empty());
+        }
+        let begin = Instant::now();
+        let deadline = begin + IDLE;
         let mut state = self.committer.state.lock();
+        let sleeps = !state.needed;
         while !state.needed && !self.is_stopped() && Instant::now() < deadline {
             self.committer.news.wait_until(&mut state, deadline);
         }
@@ -97,6 +106,9 @@ impl Engine {
         state.needed = false;
         let leased = std::mem::take(&mut state.leased);
         drop(state);
+        if sleeps {
+            look_out.slept(begin.elapsed());
+        }
         self.lead_waiting(leased);
         true
     }

@@ -5,7 +5,6 @@ mod context;
 mod core;
 mod definition;
 mod diff;
-mod look_out;
 mod memo;
 mod state;
 mod subscription;

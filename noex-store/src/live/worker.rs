@@ -6,7 +6,7 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use super::core::{Jobs, Live};
-use super::look_out::LookOut;
+use crate::look_out::LookOut;
 use super::memo::AnyMemo;
 use crate::error::Error;
 

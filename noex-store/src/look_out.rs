@@ -16,18 +16,18 @@ const SOON: Duration = Duration::from_micros(if cfg!(shuttle) { 0 } else { 80 })
 const PAUSE: u32 = 16;
 
 #[derive(Debug, Default)]
-pub(super) struct LookOut {
+pub(crate) struct LookOut {
     is_worth_it: bool,
     pause: u32,
 }
 
 impl LookOut {
-    pub(super) fn is_worth_it(&self) -> bool {
+    pub(crate) fn is_worth_it(&self) -> bool {
         self.is_worth_it
     }
 
     /// Looks out until there is something, or the time is over.
-    pub(super) fn until(&mut self, is_there: impl Fn() -> bool) {
+    pub(crate) fn until(&mut self, is_there: impl Fn() -> bool) {
         let begin = Instant::now();
         let mut found = is_there();
         while !found && begin.elapsed() < TIME {
@@ -47,7 +47,7 @@ impl LookOut {
     }
 
     /// To be told how long the thread slept.
-    pub(super) fn slept(&mut self, time: Duration) {
+    pub(crate) fn slept(&mut self, time: Duration) {
         self.is_worth_it = self.pause == 0 && time < SOON;
         self.pause = self.pause.saturating_sub(1);
     }
