@@ -14,6 +14,7 @@ mod real {
 
     pub(crate) use arc_swap::{ArcSwap, Guard};
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+    pub(crate) use std::sync as plain;
 }
 
 #[cfg(shuttle)]
@@ -22,6 +23,7 @@ mod shuttled {
     use std::sync::{Arc, PoisonError};
     use std::time::{Duration, Instant};
 
+    pub(crate) use shuttle::sync as plain;
     pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64};
     pub(crate) use shuttle::thread_local;
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::look_out::LookOut;
 use super::turn::{Place, Request, RunOnce, Running};
 use super::{Commit, Engine, KeepWhen, Write};
 use crate::error::Error;
+use crate::look_out::LookOut;
 use crate::sync::{Condvar, Mutex};
 
 /// How long the thread stays without work.
@@ -68,12 +68,10 @@ impl Engine {
             return;
         }
         let own = Arc::clone(self);
-        let started = thread::Builder::new()
-            .name("noex-store commits".to_owned())
-            .spawn(move || {
-                let mut look_out = LookOut::default();
-                while own.lead_when_needed(&mut look_out) {}
-            });
+        let started = thread::Builder::new().name("noex-store commits".to_owned()).spawn(move || {
+            let mut look_out = LookOut::default();
+            while own.lead_when_needed(&mut look_out) {}
+        });
         match started {
             Ok(_) => state.running = true,
             Err(_) => *state = State::default(),

@@ -2,6 +2,7 @@
 //! It knows nothing of queries, events or disks.
 
 mod alive;
+mod bell;
 mod commit;
 mod committer;
 mod counted;

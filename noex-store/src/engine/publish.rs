@@ -242,6 +242,8 @@ impl Engine {
         {
             return self.lead(turn, kept, |batch| batch.run(&place, write))?;
         }
+        // Those who wait for a disk are told together.
+        let bell = self.keeps_first().then_some(&self.queue.bell);
         let request = Arc::new(Request::new(place, write));
         self.queue.push(Arc::clone(&request) as Arc<dyn RunOnce>);
         loop {
@@ -257,7 +259,7 @@ impl Engine {
                 Some(turn) => drop(self.lead(turn, KeepWhen::AsOthers, |_| ())),
                 None => {}
             }
-            if let Some(outcome) = request.wait() {
+            if let Some(outcome) = request.wait(bell) {
                 return outcome;
             }
         }

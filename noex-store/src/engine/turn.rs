@@ -14,6 +14,7 @@ use std::task::{Context, Poll, Waker};
 
 use smallvec::SmallVec;
 
+use super::bell::Bell;
 use super::patience::Patience;
 use super::table::FreshList;
 use super::{Commit, Engine, KeepWhen, NEVER, Root, Slot, StoredCommit, Write};
@@ -108,6 +109,7 @@ impl Engine {
             }
             request.tell(Told::Done);
         }
+        self.queue.bell.ring();
         // Who came too late for this batch leads the next one.
         self.queue.lead();
         // Frees the nodes that the commits replaced; others may write meanwhile.
@@ -284,6 +286,8 @@ impl Retired {
 #[derive(Default)]
 pub(super) struct Queue {
     requests: Mutex<VecDeque<Arc<dyn RunOnce>>>,
+    /// Where the threads wait whose writes go to a disk first.
+    pub(super) bell: Bell,
 }
 
 impl Queue {
@@ -309,6 +313,7 @@ impl Queue {
         let first = self.requests.lock().front().cloned();
         if let Some(first) = first {
             first.tell(Told::Lead);
+            self.bell.ring();
         }
     }
 }
@@ -365,8 +370,11 @@ impl<T, E, F> Request<T, E, F> {
         outcome.map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Waits until there is an outcome, or the thread is to lead.
-    pub(super) fn wait(&self) -> Option<Outcome<T, E>> {
+    /// Waits until there is an outcome, or the thread is to lead; at the bell, if there is one.
+    pub(super) fn wait(&self, bell: Option<&Bell>) -> Option<Outcome<T, E>> {
+        if let Some(bell) = bell {
+            bell.wait_until(|| *self.told.lock() != Told::Nothing);
+        }
         let mut told = self.told.lock();
         while *told == Told::Nothing {
             self.news.wait(&mut told);

@@ -6,9 +6,9 @@ use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use super::core::{Jobs, Live};
-use crate::look_out::LookOut;
 use super::memo::AnyMemo;
 use crate::error::Error;
+use crate::look_out::LookOut;
 
 /// After so many looks in a row at commits that touched nothing the worker rests between two.
 const PATIENCE: u32 = 8;
