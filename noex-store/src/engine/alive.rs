@@ -25,8 +25,8 @@ impl Engine {
         record.expires_at().is_some() && record.is_expired(self.now())
     }
 
-    /// A bucket without what has expired in it, if anything has. The first to ask makes it, O(expired × log n) for each
-    /// index; until the next commit or expiry the others share it. No lock, no wait.
+    /// A bucket without what has expired in it, if anything has. The first to ask makes it, as [`Table::remove_many`];
+    /// until the next commit or expiry the others share it. No lock, no wait.
     pub(crate) fn alive<B: Bucket>(&self, root: &Root, slot: Slot) -> Option<Arc<Table<B>>> {
         let table = root.table::<B>(slot)?;
         if table.soonest() == super::NEVER {

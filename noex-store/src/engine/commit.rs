@@ -321,6 +321,9 @@ pub struct CommitLog {
     log: Arc<Mutex<Log>>,
 }
 
+/// Commits that have left the log.
+pub(crate) type Trimmed = SmallVec<[Arc<Commit>; 4]>;
+
 struct Log {
     /// Invariant: versions grow by one from front to back.
     commits: VecDeque<Arc<Commit>>,
@@ -337,28 +340,26 @@ impl CommitLog {
         Self { log: Arc::new(Mutex::new(log)) }
     }
 
-    /// Appends the next commits. Only the engine calls this, in its turn as the writer.
-    pub(crate) fn append(&self, commits: impl IntoIterator<Item = Arc<Commit>>) {
-        let mut trimmed: SmallVec<[Arc<Commit>; 4]> = SmallVec::new();
-        {
-            let mut log = self.log.lock();
-            for commit in commits {
-                log.next = commit.version.next();
-                // A commit without changes counts too, or they could pile up.
-                log.changes += commit.len().max(1);
-                log.commits.push_back(commit);
-            }
-            // The latest commit stays, however big it is.
-            while log.changes > log.capacity
-                && log.commits.len() > 1
-                && let Some(oldest) = log.commits.pop_front()
-            {
-                log.changes -= oldest.len().max(1);
-                trimmed.push(oldest);
-            }
+    /// Appends the next commits. Only the engine calls this, in its turn as the writer; it drops those that it gets back, which may
+    /// free many records, when it has let go of that.
+    pub(crate) fn append(&self, commits: impl IntoIterator<Item = Arc<Commit>>) -> Trimmed {
+        let mut trimmed = Trimmed::new();
+        let mut log = self.log.lock();
+        for commit in commits {
+            log.next = commit.version.next();
+            // A commit without changes counts too, or they could pile up.
+            log.changes += commit.len().max(1);
+            log.commits.push_back(commit);
         }
-        // Dropped outside of the lock: it may free many records.
-        drop(trimmed);
+        // The latest commit stays, however big it is.
+        while log.changes > log.capacity
+            && log.commits.len() > 1
+            && let Some(oldest) = log.commits.pop_front()
+        {
+            log.changes -= oldest.len().max(1);
+            trimmed.push(oldest);
+        }
+        trimmed
     }
 
     /// How many commits it holds, and how many changes those.

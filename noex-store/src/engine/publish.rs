@@ -170,7 +170,7 @@ impl Engine {
     }
 
     /// Takes out of all buckets what has expired, each in a commit of its own, and tells how many.
-    /// O(buckets + expired × log n for each index).
+    /// O(buckets), and for each of them as [`Table::remove_many`].
     pub(crate) fn purge(&self) -> Result<usize, Error> {
         if self.load().due(self.now()).is_empty() {
             return Ok(0);

@@ -26,6 +26,9 @@ use crate::bucket::record::{Meta, Record};
 use crate::error::Error;
 use crate::schema::Ttl;
 
+/// So many records that come or leave at once may be worth building all indexes anew. (Few in tests, so that those see it, too.)
+const MANY: usize = if cfg!(test) { 4 } else { 256 };
+
 /// A bucket's state; cloning it is O(indexes) and gives an independent snapshot.
 pub(crate) struct Table<B: Bucket> {
     rows: Rows<Record<B>>,
@@ -208,7 +211,7 @@ impl<B: Bucket> Table<B> {
     /// Adds records, or says which of them breaks a rule; then the table holds a part of them, and must be given up.
     /// Each index takes its entries at once; an empty table is built as a whole.
     pub(crate) fn insert_many(&mut self, values: Vec<B>, now: u64) -> Result<Vec<Record<B>>, (usize, Error)> {
-        if self.len() > 0 || self.fork.is_some() {
+        if self.len() > 0 && !self.is_worth_building(values.len(), 2) || self.fork.is_some() {
             let mut records = Vec::with_capacity(values.len());
             for (number, value) in values.into_iter().enumerate() {
                 let added = self.insert_unordered(value, Ttl::OfBucket, now);
@@ -225,12 +228,47 @@ impl<B: Bucket> Table<B> {
                 Record::new(value, meta)
             })
             .collect();
-        // Not by threads: the record's code that runs in this one is known to be in a write.
-        let refused = self.fill(&records, false);
+        self.build_with(&records).map(|()| records)
+    }
+
+    /// Whether it is less work to build the indexes anew than to change so many of their entries: where there are at most so
+    /// many `times` as many. An entry that is built costs a quarter to a fifth of one that is added or taken out.
+    fn is_worth_building(&self, changed: usize, times: usize) -> bool {
+        changed >= MANY && changed.saturating_mul(times) >= self.len()
+    }
+
+    /// Builds all indexes anew, with records that follow those of the table; or says which of them breaks a rule. O(n log n).
+    fn build_with(&mut self, new: &[Record<B>]) -> Result<(), (usize, Error)> {
+        let before = self.len();
+        let refused = match before {
+            0 => self.fill(new, false),
+            _ => self.build(&self.all_and(new)),
+        };
         match refused.into_iter().min_by_key(|(number, _)| *number) {
-            Some(first) => Err(first),
-            None => Ok(records),
+            // Of two that are the same it is the later one.
+            Some((number, error)) => Err((number.saturating_sub(before), error)),
+            None => Ok(()),
         }
+    }
+
+    fn all_and(&self, new: &[Record<B>]) -> Vec<Record<B>> {
+        let mut all = Vec::with_capacity(self.len() + new.len());
+        let _ = self.rows.visit(RowId(0), &mut |_, record| {
+            all.push(record.clone());
+            ControlFlow::Continue(())
+        });
+        all.extend_from_slice(new);
+        all
+    }
+
+    /// Makes it a table of these records, which ascend by row; as [`Table::fill`].
+    fn build(&mut self, records: &[Record<B>]) -> Vec<(usize, Error)> {
+        // What was added in place stays noted: the tables before this one have it still.
+        self.clear();
+        // They keep their rows.
+        self.rows = Rows::starting_at(0);
+        // Not by threads: the record's code that runs in this one is known to be in a write.
+        self.fill(records, false)
     }
 
     /// What is to be filled of an empty table.
@@ -300,14 +338,17 @@ impl<B: Bucket> Table<B> {
     ///
     /// A replaced record keeps its row; the inserted ones ascend from the next row on.
     pub(crate) fn apply(&mut self, changes: &[Change<B>], check: bool) -> Result<(), Error> {
+        let mut deleted = SmallVec::<[Record<B>; 4]>::new();
         for change in changes {
-            match change {
-                Change::Deleted { record, .. } => self.remove(record),
-                // Before any check: whether a value is taken is asked of the rows.
-                Change::Updated { old, new } => {
-                    self.rows.replace(old.meta().row, new.clone());
-                }
-                Change::Inserted(_) => {}
+            if let Change::Deleted { record, .. } = change {
+                deleted.push(record.clone());
+            }
+        }
+        self.remove_many(&deleted);
+        for change in changes {
+            // Before any check: whether a value is taken is asked of the rows.
+            if let Change::Updated { old, new } = change {
+                self.rows.replace(old.meta().row, new.clone());
             }
         }
         for change in changes {
@@ -322,6 +363,11 @@ impl<B: Bucket> Table<B> {
             Change::Inserted(new) => Some(new),
             _ => None,
         });
+        let count = inserted.clone().count();
+        if self.is_worth_building(count, 2) {
+            let inserted: Vec<_> = inserted.cloned().collect();
+            return self.build_with(&inserted).map_err(|(_, error)| error);
+        }
         for new in inserted.clone() {
             if check {
                 self.check_new(new.value())?;
@@ -389,6 +435,34 @@ impl<B: Bucket> Table<B> {
         }
     }
 
+    /// Removes records of this table, each named once. O(removed × log n) for each index, or O(rest × log rest) where that is
+    /// less work: then the rest is built anew.
+    pub(crate) fn remove_many(&mut self, leaving: &[Record<B>]) {
+        if !self.is_worth_building(leaving.len(), 4) {
+            for record in leaving {
+                self.remove(record);
+            }
+            return;
+        }
+        let mut gone: Vec<RowId> = leaving.iter().map(|record| record.meta().row).collect();
+        gone.sort_unstable();
+        let mut rest = Vec::with_capacity(self.len().saturating_sub(gone.len()));
+        let mut gone = gone.into_iter().peekable();
+        let _ = self.rows.visit(RowId(0), &mut |row, record| {
+            if gone.next_if_eq(&row).is_none() {
+                rest.push(record.clone());
+            }
+            ControlFlow::Continue(())
+        });
+        if rest.is_empty() {
+            return self.clear();
+        }
+        let next = self.rows.next();
+        let refused = self.build(&rest);
+        debug_assert!(refused.is_empty(), "they kept all rules before");
+        self.rows.advance_to(next);
+    }
+
     /// Removes all records; row ids go on.
     pub(crate) fn clear(&mut self) {
         self.rows = Rows::starting_at(self.rows.next().0);
@@ -418,10 +492,10 @@ impl<B: Bucket> Table<B> {
     }
 
     /// This version without the records that have expired at a time: to be read, never to be published.
-    /// O(expired × log n) for each index.
+    /// As [`Table::remove_many`].
     pub(crate) fn alive(&self, now: u64) -> Self {
         let mut alive = self.fork();
-        self.due(now).iter().for_each(|record| alive.remove(record));
+        alive.remove_many(&self.due(now));
         alive.soonest = alive.leaving.soonest();
         alive
     }

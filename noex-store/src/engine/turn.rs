@@ -15,6 +15,7 @@ use std::task::{Context, Poll, Waker};
 use smallvec::SmallVec;
 
 use super::bell::Bell;
+use super::commit::Trimmed;
 use super::patience::Patience;
 use super::table::FreshList;
 use super::{Commit, Engine, KeepWhen, NEVER, Root, Slot, StoredCommit, Write};
@@ -217,10 +218,11 @@ impl<'e> Batch<'e> {
     }
 
     /// Makes the last root the current one. Returns whether there was any, and what nobody needs any more.
-    fn publish(self, turn: &mut Retired) -> (Result<bool, Error>, impl Drop + use<>) {
+    fn publish(self, turn: &mut Retired) -> (Result<bool, Error>, impl Sized + use<>) {
         let Self { engine, head, keeps_first, commits, stored, passed, soonest, expired, evicted, fresh } =
             self;
         let mut unused: SmallVec<[Arc<Root>; 2]> = SmallVec::new();
+        let mut trimmed = Trimmed::new();
         let any = !commits.is_empty();
         for commit in &commits {
             tracing::trace!(version = commit.version().get(), changes = commit.len(), "commit");
@@ -232,11 +234,11 @@ impl<'e> Batch<'e> {
             // Readers of the root that stays pass over these entries; the next write would take them for its own.
             engine.load().take_back(fresh);
             unused.extend(passed.into_iter().skip(1).chain([head]));
-            return (Err(error), unused);
+            return (Err(error), (unused, trimmed));
         }
         if any {
             // The log first: whoever sees the root can read how it came to be.
-            engine.log().append(commits);
+            trimmed = engine.log().append(commits);
             let old = engine.root.swap(head);
             engine.note_soonest(soonest);
             engine.counts().expired.add(expired);
@@ -245,7 +247,7 @@ impl<'e> Batch<'e> {
             unused.extend(passed.into_iter().skip(1));
             turn.retire(old, &mut unused);
         }
-        (Ok(any), unused)
+        (Ok(any), (unused, trimmed))
     }
 }
 

@@ -260,14 +260,19 @@ impl<B: Bucket> Edit<B> {
         self.changes.push(Change::deleted(record.clone()));
     }
 
-    /// Takes out the records that have expired, and tells how many. O(expired × log n) for each index.
+    /// Removes records, each named once. As [`Table::remove_many`].
+    pub(crate) fn remove_many(&mut self, records: &[Record<B>]) {
+        self.table.remove_many(records);
+        self.changes.extend(records.iter().cloned().map(Change::deleted));
+    }
+
+    /// Takes out the records that have expired, and tells how many. As [`Table::remove_many`].
     pub(crate) fn purge(&mut self) -> usize {
         let due = self.table.due(self.now);
+        self.table.remove_many(&due);
         let count = due.len();
-        for record in due {
-            self.table.remove(&record);
-            self.changes.push(Change::Deleted { record, reason: Reason::Expired });
-        }
+        self.changes
+            .extend(due.into_iter().map(|record| Change::Deleted { record, reason: Reason::Expired }));
         count
     }
 
@@ -301,9 +306,7 @@ impl<B: Bucket> Edit<B> {
             Evict::Lru => self.table.unused(excess, self.first_new),
             _ => self.table.oldest(excess),
         };
-        for record in &leaving {
-            self.table.remove(record);
-        }
+        self.table.remove_many(&leaving);
         // A record has one change in a commit, whatever happened to it.
         let rows: HashSet<RowId> = leaving.iter().map(|record| record.meta().row).collect();
         let mut told = HashSet::new();

@@ -479,12 +479,18 @@ impl<B: Bucket> BucketHandle<B> {
     ) -> Result<Vec<Record<B>>, Error> {
         let keys: Vec<Q> = catch(B::NAME, || Ok(keys.into_iter().collect()))?;
         self.write(|edit| {
-            let remove = |key: &Q| {
-                let record = edit.table().get(key).cloned()?;
-                edit.remove(&record);
-                Some(record)
-            };
-            Ok(keys.iter().filter_map(remove).collect())
+            let mut rows = HashSet::with_capacity(keys.len());
+            let mut found = Vec::with_capacity(keys.len());
+            for key in &keys {
+                // A key may be named twice.
+                if let Some(record) = edit.table().get(key)
+                    && rows.insert(record.meta().row)
+                {
+                    found.push(record.clone());
+                }
+            }
+            edit.remove_many(&found);
+            Ok(found)
         })
     }
 
@@ -502,7 +508,7 @@ impl<B: Bucket> BucketHandle<B> {
     pub fn delete_where(&self, filter: Filter<B>) -> Result<Vec<Record<B>>, Error> {
         self.write(|edit| {
             let found = collect(edit.table(), &filter);
-            found.iter().for_each(|record| edit.remove(record));
+            edit.remove_many(&found);
             Ok(found)
         })
     }

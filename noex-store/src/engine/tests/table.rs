@@ -123,10 +123,71 @@ impl Version {
         }
     }
 
+    /// Inserts many at once, or meets the error that the first of them meets which is refused; then the table must be given up.
+    fn insert_many(&mut self, values: Vec<Thing>, now: u64) -> Result<(), ()> {
+        let (before, first) = (self.model.clone(), self.table.rows().next().0);
+        let mut refused = None;
+        for (number, value) in values.iter().enumerate() {
+            refused = self.refusal(value, None).map(|field| (number, field));
+            if refused.is_some() {
+                break;
+            }
+            self.model.insert(first + number as u64, value.clone());
+        }
+        match self.table.insert_many(values, now) {
+            Ok(records) => {
+                assert_eq!(refused, None);
+                assert!(first >= self.next, "a row is never used twice");
+                assert!((first..).zip(&records).all(|(row, record)| record.meta().row.0 == row));
+                self.next = first + records.len() as u64;
+                Ok(())
+            }
+            Err((number, error)) => {
+                let field = match &error {
+                    Error::DuplicateKey { bucket: "things", .. } => "id",
+                    Error::UniqueConstraint { bucket: "things", field, .. } => field,
+                    error => panic!("{error}"),
+                };
+                assert_eq!(refused, Some((number, field)), "{error}");
+                self.model = before;
+                Err(())
+            }
+        }
+    }
+
+    fn random_many(random: &mut Random) -> Vec<Thing> {
+        (0..random.below(40)).map(|_| Thing::random(random.below(400) as u32, random)).collect()
+    }
+
+    /// Many random changes of one sort.
+    fn change_many(&mut self, random: &mut Random, now: u64) {
+        if random.below(3) == 0 {
+            let share = 1 + random.below(4);
+            let mut leaving: Vec<_> = self.model.keys().copied().collect();
+            leaving.retain(|_| random.below(4) < share);
+            let record = |row: &u64| self.table.rows().get(RowId(*row)).cloned().expect("it is there");
+            let records: Vec<_> = leaving.iter().rev().map(record).collect();
+            self.table.remove_many(&records);
+            self.model.retain(|row, _| !leaving.contains(row));
+            return;
+        }
+        let before = self.model.clone();
+        let mut good = Vec::new();
+        for value in Self::random_many(random) {
+            if self.refusal(&value, None).is_none() {
+                self.model.insert(u64::MAX - good.len() as u64, value.clone());
+                good.push(value);
+            }
+        }
+        self.model = before;
+        self.insert_many(good, now).expect("all of them are good");
+    }
+
     /// One random change.
     fn change(&mut self, random: &mut Random, now: u64) {
         let id = random.below(400) as u32;
         match random.below(26) {
+            14 if random.below(10) == 0 => self.change_many(random, now),
             0..=14 => self.insert(Thing::random(id, random), now),
             15..=21 => {
                 if let Some(old) = self.record(random) {
@@ -299,7 +360,7 @@ fn indexes_are_what_the_records_say() {
     for (seed, hashing) in [(1, Hashing::Fast), (2, Hashing::HostileInput), (3, Hashing::Fast)] {
         let mut random = Random::new(seed);
         let table = Table::new(HashState::new(hashing));
-        let mut largest = 0;
+        let (mut largest, mut refused) = (0, 0);
         let mut versions = vec![Version { table, model: BTreeMap::new(), next: 0 }];
         for step in 0..3000_u64 {
             // Only the latest version is changed; the others are snapshots.
@@ -308,6 +369,13 @@ fn indexes_are_what_the_records_say() {
                 26 if random.below(20) == 0 => {
                     version.table.clear();
                     version.model.clear();
+                }
+                25 => {
+                    let mut attempt = version.clone();
+                    (0..random.below(5)).for_each(|_| attempt.change(&mut random, step));
+                    refused +=
+                        usize::from(attempt.insert_many(Version::random_many(&mut random), step).is_err());
+                    attempt.table.give_up(&version.table);
                 }
                 27 if versions.len() < 5 => versions.push(version.clone()),
                 28 if !versions.is_empty() => drop(versions.swap_remove(random.below(versions.len()))),
@@ -326,7 +394,7 @@ fn indexes_are_what_the_records_say() {
             }
         }
         versions.iter().for_each(Version::check);
-        assert!(largest > 60, "the run was not idle");
+        assert!(largest > 60 && refused > 20, "the run was not idle: {largest}, {refused}");
     }
 }
 

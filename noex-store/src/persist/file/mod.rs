@@ -162,7 +162,7 @@ impl FileAdapter {
 
     fn snapshot(&self, source: &mut dyn SnapshotSource) -> Result<(), Error> {
         // What is appended from here on is for the next one, although it stands in the segment of what this one has.
-        let begun = self.with_log(|log| log.begin_snapshot());
+        let begun = self.with_log(Log::begin_snapshot);
         let written = self.write_to_folder(source);
         if written.is_err() {
             self.with_log(|log| log.fail_snapshot(begun));
