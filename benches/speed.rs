@@ -32,6 +32,9 @@ fn main() {
         if wanted("update") {
             update(&users);
         }
+        if wanted("delete") {
+            delete_where(&users);
+        }
         if wanted("index") {
             index(&users);
         }
@@ -144,6 +147,25 @@ fn update(users: &[User]) {
             })
         })
         .run(9);
+}
+
+/// Of two roles.
+fn delete_where(users: &[User]) {
+    let rounds = if users.len() > 100_000 { 3 } else { 9 };
+    Group::new(format!("delete of the half of {} records in one commit, each of them", users.len()))
+        .subject("noex-store", |_| {
+            let (_store, handle) = filled(users);
+            let start = Instant::now();
+            let gone = handle.delete_where(User::ROLE.eq(0)).expect("deleted");
+            nanos(start.elapsed(), gone.len())
+        })
+        .subject("rusqlite in memory", |_| {
+            let connection = sqlite_filled(users);
+            let start = Instant::now();
+            let gone = connection.execute("DELETE FROM users WHERE role = 0", []).expect("deleted");
+            nanos(start.elapsed(), gone)
+        })
+        .run(rounds);
 }
 
 fn index(users: &[User]) {

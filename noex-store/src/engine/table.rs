@@ -26,9 +26,6 @@ use crate::bucket::record::{Meta, Record};
 use crate::error::Error;
 use crate::schema::Ttl;
 
-/// So many records that come or leave at once may be worth building all indexes anew. (Few in tests, so that those see it, too.)
-const MANY: usize = if cfg!(test) { 4 } else { 256 };
-
 /// A bucket's state; cloning it is O(indexes) and gives an independent snapshot.
 pub(crate) struct Table<B: Bucket> {
     rows: Rows<Record<B>>,
@@ -208,69 +205,6 @@ impl<B: Bucket> Table<B> {
         }
     }
 
-    /// Adds records, or says which of them breaks a rule; then the table holds a part of them, and must be given up.
-    /// Each index takes its entries at once; an empty table is built as a whole.
-    pub(crate) fn insert_many(&mut self, values: Vec<B>, now: u64) -> Result<Vec<Record<B>>, (usize, Error)> {
-        if self.len() > 0 && !self.is_worth_building(values.len(), 2) || self.fork.is_some() {
-            let mut records = Vec::with_capacity(values.len());
-            for (number, value) in values.into_iter().enumerate() {
-                let added = self.insert_unordered(value, Ttl::OfBucket, now);
-                records.push(added.map_err(|error| (number, error))?);
-            }
-            self.extend_indexes(records.iter());
-            return Ok(records);
-        }
-        let expires_at = self.shared.expiry(Ttl::OfBucket, now);
-        let records: Vec<_> = (self.rows.next().0..)
-            .zip(values)
-            .map(|(row, value)| {
-                let meta = Meta { row: RowId(row), version: 1, created_at: now, updated_at: now, expires_at };
-                Record::new(value, meta)
-            })
-            .collect();
-        self.build_with(&records).map(|()| records)
-    }
-
-    /// Whether it is less work to build the indexes anew than to change so many of their entries: where there are at most so
-    /// many `times` as many. An entry that is built costs a quarter to a fifth of one that is added or taken out.
-    fn is_worth_building(&self, changed: usize, times: usize) -> bool {
-        changed >= MANY && changed.saturating_mul(times) >= self.len()
-    }
-
-    /// Builds all indexes anew, with records that follow those of the table; or says which of them breaks a rule. O(n log n).
-    fn build_with(&mut self, new: &[Record<B>]) -> Result<(), (usize, Error)> {
-        let before = self.len();
-        let refused = match before {
-            0 => self.fill(new, false),
-            _ => self.build(&self.all_and(new)),
-        };
-        match refused.into_iter().min_by_key(|(number, _)| *number) {
-            // Of two that are the same it is the later one.
-            Some((number, error)) => Err((number.saturating_sub(before), error)),
-            None => Ok(()),
-        }
-    }
-
-    fn all_and(&self, new: &[Record<B>]) -> Vec<Record<B>> {
-        let mut all = Vec::with_capacity(self.len() + new.len());
-        let _ = self.rows.visit(RowId(0), &mut |_, record| {
-            all.push(record.clone());
-            ControlFlow::Continue(())
-        });
-        all.extend_from_slice(new);
-        all
-    }
-
-    /// Makes it a table of these records, which ascend by row; as [`Table::fill`].
-    fn build(&mut self, records: &[Record<B>]) -> Vec<(usize, Error)> {
-        // What was added in place stays noted: the tables before this one have it still.
-        self.clear();
-        // They keep their rows.
-        self.rows = Rows::starting_at(0);
-        // Not by threads: the record's code that runs in this one is known to be in a write.
-        self.fill(records, false)
-    }
-
     /// What is to be filled of an empty table.
     pub(super) fn parts_to_fill(&mut self) -> Parts<'_, B> {
         debug_assert_eq!(self.rows.len(), 0, "it has no records");
@@ -433,34 +367,6 @@ impl<B: Bucket> Table<B> {
         for index in &mut self.indexes {
             index.remove(value, row);
         }
-    }
-
-    /// Removes records of this table, each named once. O(removed × log n) for each index, or O(rest × log rest) where that is
-    /// less work: then the rest is built anew.
-    pub(crate) fn remove_many(&mut self, leaving: &[Record<B>]) {
-        if !self.is_worth_building(leaving.len(), 4) {
-            for record in leaving {
-                self.remove(record);
-            }
-            return;
-        }
-        let mut gone: Vec<RowId> = leaving.iter().map(|record| record.meta().row).collect();
-        gone.sort_unstable();
-        let mut rest = Vec::with_capacity(self.len().saturating_sub(gone.len()));
-        let mut gone = gone.into_iter().peekable();
-        let _ = self.rows.visit(RowId(0), &mut |row, record| {
-            if gone.next_if_eq(&row).is_none() {
-                rest.push(record.clone());
-            }
-            ControlFlow::Continue(())
-        });
-        if rest.is_empty() {
-            return self.clear();
-        }
-        let next = self.rows.next();
-        let refused = self.build(&rest);
-        debug_assert!(refused.is_empty(), "they kept all rules before");
-        self.rows.advance_to(next);
     }
 
     /// Removes all records; row ids go on.
@@ -635,6 +541,9 @@ pub(super) fn key_changed<B: Bucket>(old: &Record<B>, value: &B) -> Error {
 pub(super) fn not_unique<B: Bucket>(unique: &dyn UniqueRule<B>, value: &B) -> Error {
     Error::UniqueConstraint { bucket: B::NAME, field: unique_name(unique), value: unique.show(value) }
 }
+
+#[path = "bulk.rs"]
+mod bulk;
 
 #[cfg(test)]
 #[path = "tests/table.rs"]
