@@ -14,10 +14,10 @@ use noex_store::prelude::*;
 struct Session {
     #[bucket(key)]
     id: u32,
-    #[bucket(unique)]
-    token: String,
     #[bucket(index)]
     user: u32,
+    #[bucket(unique)]
+    token: String,
 }
 
 fn session(id: u32) -> Session {

@@ -8,14 +8,18 @@ use crate::bucket::Bucket;
 use crate::error::Error;
 use crate::schema::Ttl;
 
-/// So many records that come or leave at once may be worth building all indexes anew. (Few in tests, so that those see it, too.)
-const LEAST: usize = if cfg!(test) { 4 } else { 256 };
+/// Below so many changed records the indexes are never built anew. (Few in tests, so that those see it, too.)
+const FEWEST_FOR_BUILD: usize = if cfg!(test) { 4 } else { 256 };
+/// They are where a half as many records come as there are, or a quarter leaves: an entry that is built costs a quarter to a fifth of
+/// one that is added or taken out.
+pub(super) const COMING_ONE_OF: usize = 2;
+const LEAVING_ONE_OF: usize = 4;
 
 impl<B: Bucket> Table<B> {
     /// Adds records, or says which of them breaks a rule; then the table holds a part of them, and must be given up.
-    /// Each index takes its entries at once; an empty table is built as a whole.
+    /// Each index takes its entries at once; an empty table, and one of few records beside these, is built as a whole.
     pub(crate) fn insert_many(&mut self, values: Vec<B>, now: u64) -> Result<Vec<Record<B>>, (usize, Error)> {
-        if self.len() > 0 && !self.is_worth_building(values.len(), 2) || self.fork.is_some() {
+        if self.len() > 0 && !self.is_worth_building(values.len(), COMING_ONE_OF) || self.fork.is_some() {
             let mut records = Vec::with_capacity(values.len());
             for (number, value) in values.into_iter().enumerate() {
                 let added = self.insert_unordered(value, Ttl::OfBucket, now);
@@ -35,10 +39,10 @@ impl<B: Bucket> Table<B> {
         self.build_with(&records).map(|()| records)
     }
 
-    /// Whether it is less work to build the indexes anew than to change so many of their entries: where there are at most so
-    /// many `times` as many. An entry that is built costs a quarter to a fifth of one that is added or taken out.
-    pub(super) fn is_worth_building(&self, changed: usize, times: usize) -> bool {
-        changed >= LEAST && changed.saturating_mul(times) >= self.len()
+    /// Whether it is less work to build the indexes anew than to change so many of their entries: if those are one of so many of
+    /// the table's records or more.
+    pub(super) fn is_worth_building(&self, changed: usize, one_of: usize) -> bool {
+        changed >= FEWEST_FOR_BUILD && changed.saturating_mul(one_of) >= self.len()
     }
 
     /// Builds all indexes anew, with records that follow those of the table; or says which of them breaks a rule. O(n log n).
@@ -46,7 +50,7 @@ impl<B: Bucket> Table<B> {
         let before = self.len();
         let refused = match before {
             0 => self.fill(new, false),
-            _ => self.build(&self.all_and(new)),
+            _ => self.build(&self.records_with(new)),
         };
         match refused.into_iter().min_by_key(|(number, _)| *number) {
             // Of two that are the same it is the later one.
@@ -55,7 +59,7 @@ impl<B: Bucket> Table<B> {
         }
     }
 
-    fn all_and(&self, new: &[Record<B>]) -> Vec<Record<B>> {
+    fn records_with(&self, new: &[Record<B>]) -> Vec<Record<B>> {
         let mut all = Vec::with_capacity(self.len() + new.len());
         let _ = self.rows.visit(RowId(0), &mut |_, record| {
             all.push(record.clone());
@@ -78,7 +82,7 @@ impl<B: Bucket> Table<B> {
     /// Removes records of this table, each named once. O(removed × log n) for each index, or O(rest × log rest) where that is
     /// less work: then the rest is built anew.
     pub(crate) fn remove_many(&mut self, leaving: &[Record<B>]) {
-        if !self.is_worth_building(leaving.len(), 4) {
+        if !self.is_worth_building(leaving.len(), LEAVING_ONE_OF) {
             for record in leaving {
                 self.remove(record);
             }

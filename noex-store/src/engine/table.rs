@@ -298,7 +298,7 @@ impl<B: Bucket> Table<B> {
             _ => None,
         });
         let count = inserted.clone().count();
-        if self.is_worth_building(count, 2) {
+        if self.is_worth_building(count, bulk::COMING_ONE_OF) {
             let inserted: Vec<_> = inserted.cloned().collect();
             return self.build_with(&inserted).map_err(|(_, error)| error);
         }

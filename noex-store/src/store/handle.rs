@@ -463,7 +463,8 @@ impl<B: Bucket> BucketHandle<B> {
         })
     }
 
-    /// Removes several records in one commit, and returns those that were there.
+    /// Removes several records in one commit, and returns those that were there. O(removed × log n) for each index; where they are
+    /// a quarter of the bucket or more, what stays is indexed anew, which is less work.
     ///
     /// ```
     #[doc = include_str!("../../doc/users.txt")]
@@ -494,7 +495,8 @@ impl<B: Bucket> BucketHandle<B> {
         })
     }
 
-    /// Removes every record that passes a filter, in one commit, and returns them.
+    /// Removes every record that passes a filter, in one commit, and returns them. What it costs to find them, and then as
+    /// [`delete_many`](Self::delete_many).
     ///
     /// ```
     #[doc = include_str!("../../doc/users.txt")]
