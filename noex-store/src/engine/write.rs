@@ -39,6 +39,8 @@ pub(crate) struct Edit<B: Bucket> {
     now: u64,
     /// The row of the first record that this commit inserts.
     first_new: RowId,
+    /// How many records made room; known once the edit is complete.
+    evicted: usize,
 }
 
 /// What becomes of a table that was changed.
@@ -54,6 +56,9 @@ struct Finished {
 /// An [`Edit`], without its type.
 trait AnyEdit {
     fn as_any(&mut self) -> &mut dyn Any;
+    /// Does what follows from the changes. The last thing that runs the record's code, which may panic: the edit can be given
+    /// up still.
+    fn complete(&mut self);
     fn finish(self: Box<Self>) -> Option<Finished>;
     /// Leaves nothing behind in what `base` shares with the table.
     fn give_up(&self, base: &Root, slot: Slot);
@@ -64,9 +69,9 @@ impl<B: Bucket> AnyEdit for Edit<B> {
         self
     }
 
-    fn finish(mut self: Box<Self>) -> Option<Finished> {
+    fn complete(&mut self) {
         if self.changes.is_empty() {
-            return None;
+            return;
         }
         if !B::definition().counters.is_empty() {
             self.changes
@@ -74,10 +79,16 @@ impl<B: Bucket> AnyEdit for Edit<B> {
                 .filter_map(Change::new)
                 .for_each(|record| self.table.advance_counters(record));
         }
-        let evicted = self.evict();
-        let fresh = self.table.keep();
-        let changes = Box::new(BucketChanges(self.changes));
-        Some(Finished { table: Arc::new(self.table), changes, evicted, fresh })
+        self.evicted = self.evict();
+    }
+
+    fn finish(self: Box<Self>) -> Option<Finished> {
+        let Self { mut table, changes, evicted, .. } = *self;
+        if changes.is_empty() {
+            return None;
+        }
+        let fresh = table.keep();
+        Some(Finished { table: Arc::new(table), changes: Box::new(BucketChanges(changes)), evicted, fresh })
     }
 
     fn give_up(&self, base: &Root, slot: Slot) {
@@ -137,7 +148,7 @@ impl Write {
             None => {
                 let table = self.base.typed::<B>(slot)?.clone();
                 let first_new = table.rows().next();
-                let edit = Edit { table, changes: SmallVec::new(), now: self.now, first_new };
+                let edit = Edit { table, changes: SmallVec::new(), now: self.now, first_new, evicted: 0 };
                 self.edits.push((slot, Box::new(edit)));
                 self.edits.len() - 1
             }
@@ -159,6 +170,9 @@ impl Write {
             Some((slots, definition)) => (slots, Some(definition)),
             None => (self.base.slots.clone(), None),
         };
+        for (_, edit) in &mut self.edits {
+            edit.complete();
+        }
         let mut buckets = SmallVec::new();
         for (slot, edit) in self.edits.drain(..) {
             if let Some(Finished { table, changes, evicted, fresh }) = edit.finish()

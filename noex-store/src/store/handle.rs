@@ -453,13 +453,13 @@ impl<B: Bucket> BucketHandle<B> {
         let Some(found) = catch(B::NAME, || self.find(key))? else {
             return self.submit(|_| Ok(None));
         };
-        let key = found.key().clone();
         self.submit(move |edit| {
-            let found = edit.table().get(&key).cloned();
-            if let Some(record) = &found {
+            // It may be another one by now.
+            let record = edit.table().get(found.key()).cloned();
+            if let Some(record) = &record {
                 edit.remove(record);
             }
-            Ok(found)
+            Ok(record)
         })
     }
 
