@@ -599,3 +599,29 @@ fn a_comparison_that_panics_ends_nothing() -> Result<(), Error> {
     });
     Ok(())
 }
+
+#[test]
+fn conditions_with_an_open_end_are_followed() -> Result<(), Error> {
+    let (store, users) = people();
+    type Condition = fn() -> Filter<User>;
+    let conditions: [Condition; 7] = [
+        || User::AGE.lt(100),
+        || User::AGE.le(100),
+        || User::AGE.gt(0),
+        || User::AGE.ge(0),
+        || User::AGE.between(..100),
+        || User::AGE.between(1..),
+        || User::AGE.between(..),
+    ];
+    let count = move |ctx: &QueryCtx<'_>, number: &usize| {
+        Ok(ctx.bucket::<User>()?.filter(conditions[*number]()).count())
+    };
+    let query = store.define_query("count", count)?;
+    let mut live: Vec<_> = (0..7).map(|number| query.subscribe(number)).collect::<Result<_, _>>()?;
+    assert!(live.iter_mut().all(|live| *next(live).value == 9));
+    users.insert(user(20))?;
+    assert!(live.iter_mut().all(|live| *next(live).value == 10), "each of them");
+    users.delete(&20)?;
+    assert!((0..7).all(|number| query.run(&number).is_ok_and(|count| *count == 9)));
+    Ok(())
+}

@@ -10,7 +10,7 @@ use std::ops::Bound;
 
 use smallvec::SmallVec;
 
-use super::index::KeyRange;
+use super::index::{KeyPoint, KeyRange};
 use super::key::{KeyParts, Layout};
 
 /// Ranges with numbers, over the first part of an index's key.
@@ -67,35 +67,40 @@ impl<L: Layout> Over<L> {
         Self { points: BTreeMap::new(), ranges: Treap { root: None, seed: 1 }, len: 0 }
     }
 
-    /// Where a range belongs; `None` if its values are of another type.
-    fn place(range: KeyRange<'_>) -> Option<Place<L::First>> {
-        let key = L::first_of;
+    /// Where a range belongs.
+    fn place(range: KeyRange<'_>) -> Place<L::First> {
+        let cut = |point, side, otherwise| match (L::first_of(point), point) {
+            (Some(key), _) => Cut::Between(key, side),
+            // In an index whose every record has a value, what has none would come before all.
+            (None, KeyPoint::Absent) => Cut::Start,
+            // The derive pairs every index with the tokens of its fields, so the types agree; a range that is too great would find
+            // too much, and nothing would be missed.
+            (None, KeyPoint::Value(_)) => otherwise,
+        };
         let start = match range.start {
             Bound::Unbounded => Cut::Start,
-            Bound::Included(point) => Cut::Between(key(point)?, Side::Before),
-            Bound::Excluded(point) => Cut::Between(key(point)?, Side::After),
+            Bound::Included(point) => cut(point, Side::Before, Cut::Start),
+            Bound::Excluded(point) => cut(point, Side::After, Cut::Start),
         };
         let end = match range.end {
             Bound::Unbounded => Cut::End,
-            Bound::Included(point) => Cut::Between(key(point)?, Side::After),
-            Bound::Excluded(point) => Cut::Between(key(point)?, Side::Before),
+            Bound::Included(point) => cut(point, Side::After, Cut::End),
+            Bound::Excluded(point) => cut(point, Side::Before, Cut::End),
         };
-        Some(match (start, end) {
+        match (start, end) {
             (Cut::Between(from, Side::Before), Cut::Between(to, Side::After)) if from == to => {
                 Place::Point(from)
             }
             (start, end) => Place::Range(start, end),
-        })
+        }
     }
 
     #[inline(never)]
     fn add(&mut self, range: KeyRange<'_>, id: u32) {
         self.len += 1;
         match Self::place(range) {
-            Some(Place::Point(key)) => self.points.entry(key).or_default().push(id),
-            Some(Place::Range(start, end)) => self.ranges.insert(start, end, id),
-            // The derive pairs every index with the tokens of its fields, so the types agree.
-            None => {}
+            Place::Point(key) => self.points.entry(key).or_default().push(id),
+            Place::Range(start, end) => self.ranges.insert(start, end, id),
         }
     }
 
@@ -103,7 +108,7 @@ impl<L: Layout> Over<L> {
     fn remove(&mut self, range: KeyRange<'_>, id: u32) {
         self.len -= 1;
         match Self::place(range) {
-            Some(Place::Point(key)) => {
+            Place::Point(key) => {
                 if let Some(ids) = self.points.get_mut(&key) {
                     if let Some(at) = ids.iter().position(|other| *other == id) {
                         ids.swap_remove(at);
@@ -113,8 +118,7 @@ impl<L: Layout> Over<L> {
                     }
                 }
             }
-            Some(Place::Range(start, _)) => self.ranges.remove(&start, id),
-            None => {}
+            Place::Range(start, _) => self.ranges.remove(&start, id),
         }
     }
 

@@ -36,7 +36,7 @@ impl Cause {
         Self { bucket, key: touch.key, field: touch.field }
     }
 
-    /// One that was lost between two threads.
+    /// One that is not known.
     pub(super) fn unknown() -> Self {
         Self { bucket: "", key: String::new(), field: None }
     }
@@ -46,7 +46,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.key.as_str(), self.field) {
             ("", _) if self.bucket.is_empty() => {
-                f.write_str("a bucket was defined or dropped, or a sub-query changed")
+                f.write_str("a bucket was defined or dropped, a sub-query changed, or the last run panicked")
             }
             ("", _) => write!(f, "bucket `{}` was defined or dropped", self.bucket),
             (key, None) => write!(f, "bucket `{}`, key {key}", self.bucket),
@@ -95,9 +95,7 @@ impl LiveHandle {
 
     /// Whether every subscriber has been told of every commit.
     pub(crate) fn is_settled(&self) -> bool {
-        self.0.catch_up();
-        let last = self.0.jobs.queue.lock().last;
-        self.0.jobs.are_done(last)
+        self.0.jobs.are_done(self.0.last_job())
     }
 
     pub(crate) async fn settle(&self) {
@@ -124,6 +122,8 @@ struct Index {
     nodes: HashMap<NodeId, Node>,
     /// The memos that asked for a bucket which was not there.
     missing: Vec<NodeId>,
+    /// The memos of which it is not known what they have read: any commit touches them.
+    unsure: Vec<NodeId>,
 }
 
 struct Node {
@@ -159,6 +159,7 @@ impl Live {
             buckets: HashMap::new(),
             nodes: HashMap::new(),
             missing: Vec::new(),
+            unsure: Vec::new(),
         };
         Arc::new(Self {
             engine,
@@ -224,7 +225,7 @@ impl Live {
         if root.version <= index.processed.version {
             return false;
         }
-        let Index { processed, buckets, nodes, missing } = index;
+        let Index { processed, buckets, nodes, missing, unsure } = index;
         let (from, to) = (processed.version.get(), root.version.get());
         let _span = tracing::trace_span!("invalidate", from, to).entered();
         let (mut jobs, mut any) = (Vec::new(), false);
@@ -245,10 +246,13 @@ impl Live {
                 touch(node, Cause::unknown());
             }
         }
+        for node in unsure.drain(..) {
+            touch(node, Cause::unknown());
+        }
         *processed = root;
-        // The touches first: whoever sees this version must see them too.
-        self.processed.store(processed.version.get(), Ordering::Release);
+        // The touches first, and who is to be run: whoever sees this version must see them too.
         self.jobs.push(jobs);
+        self.processed.store(processed.version.get(), Ordering::Release);
         any
     }
 
@@ -265,22 +269,20 @@ impl Live {
     }
 
     /// Puts what a run has read in the place of what its memo read before. What has changed since the run's snapshot is noted.
-    pub(super) fn register(&self, node: NodeId, memo: &Weak<dyn AnyMemo>, run: &Run) {
+    pub(super) fn register(&self, node: NodeId, memo: &Weak<dyn AnyMemo>, run: &Run, panicked: bool) {
         let mut index = self.index.lock();
-        let Index { processed, buckets, nodes, missing } = &mut *index;
-        if let Some(old) = nodes.remove(&node) {
-            for slot in old.slots {
-                if let Some(reads) = buckets.get_mut(&slot) {
-                    reads.remove(node.0);
-                }
-            }
-        }
-        missing.retain(|other| *other != node);
-        let mut slots = Vec::new();
+        let mut jobs = Vec::new();
+        index.forget(node, &mut jobs);
+        let (mut slots, mut broken) = (Vec::new(), Vec::new());
         let mut touched = None;
+        let Index { processed, buckets, .. } = &mut *index;
         run.reads().for_each_part(&mut |part: &dyn AnyPart| {
             let slot = part.slot();
-            part.register(buckets.entry(slot).or_insert_with(|| part.new_index()).as_mut(), node.0);
+            let reads = buckets.entry(slot).or_insert_with(|| part.new_index());
+            // The values' order is the user's code.
+            if catch_unwind(AssertUnwindSafe(|| part.register(reads.as_mut(), node.0))).is_err() {
+                broken.push(slot);
+            }
             slots.push(slot);
             if processed.version > run.root().version {
                 let since = AssertUnwindSafe(|| part.check(run.root(), processed));
@@ -294,18 +296,30 @@ impl Live {
             }
         });
         if run.missed_a_bucket() {
-            missing.push(node);
-            if !Root::same_buckets(run.root(), processed) {
+            index.missing.push(node);
+            if !Root::same_buckets(run.root(), &index.processed) {
                 touched = Some(Cause::unknown());
             }
         }
-        nodes.insert(node, Node { memo: memo.clone(), slots });
-        if let (Some(cause), Some(memo)) = (touched, memo.upgrade()) {
-            let mut jobs = Vec::new();
-            note(memo, cause, &mut jobs);
-            drop(index);
-            self.jobs.push(jobs);
+        if panicked || !broken.is_empty() {
+            index.unsure.push(node);
         }
+        for slot in broken {
+            index.give_up(slot, &mut jobs);
+        }
+        index.nodes.insert(node, Node { memo: memo.clone(), slots });
+        if let (Some(cause), Some(memo)) = (touched, memo.upgrade()) {
+            note(memo, cause, &mut jobs);
+        }
+        // With the lock, for whoever asks for the last job.
+        self.jobs.push(jobs);
+    }
+
+    /// The number of the last job that a commit so far has brought.
+    pub(super) fn last_job(&self) -> u64 {
+        let mut index = self.index.lock();
+        self.advance(&mut index);
+        self.jobs.queue.lock().last
     }
 
     /// # Errors
@@ -336,19 +350,39 @@ impl Live {
 
     /// Forgets a memo.
     pub(super) fn unregister(&self, node: NodeId) {
-        let mut index = self.index.lock();
-        let Index { buckets, nodes, missing, .. } = &mut *index;
-        if let Some(old) = nodes.remove(&node) {
-            for slot in old.slots {
-                if let Some(reads) = buckets.get_mut(&slot) {
-                    reads.remove(node.0);
-                    if reads.is_empty() {
-                        buckets.remove(&slot);
-                    }
-                }
+        let mut jobs = Vec::new();
+        {
+            let mut index = self.index.lock();
+            index.forget(node, &mut jobs);
+            index.buckets.retain(|_, reads| !reads.is_empty());
+        }
+        self.jobs.push(jobs);
+    }
+}
+
+impl Index {
+    /// Forgets a memo, and what it has read. `jobs`: who must be run because of that.
+    fn forget(&mut self, node: NodeId, jobs: &mut Vec<Arc<dyn AnyMemo>>) {
+        self.missing.retain(|other| *other != node);
+        self.unsure.retain(|other| *other != node);
+        let Some(old) = self.nodes.remove(&node) else { return };
+        for slot in old.slots {
+            let Some(reads) = self.buckets.get_mut(&slot) else { continue };
+            if catch_unwind(AssertUnwindSafe(|| reads.remove(node.0))).is_err() {
+                self.give_up(slot, jobs);
             }
         }
-        missing.retain(|other| *other != node);
+    }
+
+    /// Forgets what was read of a bucket: the order of its values has panicked while that was changed, and may have left it in
+    /// disorder. Who has read of it is touched, and registers anew when it has run.
+    fn give_up(&mut self, slot: Slot, jobs: &mut Vec<Arc<dyn AnyMemo>>) {
+        let Some(reads) = self.buckets.remove(&slot) else { return };
+        for node in self.nodes.values().filter(|node| node.slots.contains(&slot)) {
+            if let Some(memo) = node.memo.upgrade() {
+                note(memo, Cause::of(reads.bucket(), Touch::default()), jobs);
+            }
+        }
     }
 }
 

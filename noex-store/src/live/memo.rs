@@ -319,7 +319,8 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> Memo<P, T> {
         }
         let computed = Arc::new(Computed { answer, touches: before.0, own_touches: before.1, children });
         // Registered before it can be found good: from here on every change is noted.
-        live.register(self.node, &this, &run);
+        let panicked = matches!(computed.answer.value, Err(Error::QueryPanicked { .. }));
+        live.register(self.node, &this, &run, panicked);
         self.latest.store(Some(Arc::clone(&computed)));
         // What touched a sub-query before this one stood among its parents was not told here.
         if let Some(child) = computed.children.iter().find(|child| !child.memo.stands_at(child.stamp)) {

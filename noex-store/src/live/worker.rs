@@ -139,8 +139,7 @@ impl Live {
 
     /// Waits until all subscribers have been told of every commit so far.
     pub(super) async fn settle(&self) {
-        self.catch_up();
-        let last = self.jobs.queue.lock().last;
+        let last = self.last_job();
         self.jobs.settled.until(|| self.jobs.are_done(last)).await;
     }
 }

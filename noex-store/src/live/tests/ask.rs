@@ -1,5 +1,7 @@
 //! Random questions as parameters of one query, and the bucket that they are put to.
 
+use std::ops::Bound;
+
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::record::Record;
@@ -16,7 +18,7 @@ mod bucket {
     use super::{Deserialize, Serialize};
 
     #[derive(noex_store_derive::Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
-    #[bucket(name = "items", crate = crate, index(group, rank))]
+    #[bucket(name = "items", crate = crate, index(group, rank), index(name, score))]
     pub(crate) struct Item {
         #[bucket(key)]
         pub(crate) id: u32,
@@ -29,6 +31,10 @@ mod bucket {
         pub(crate) code: u32,
         #[bucket(index(each))]
         pub(crate) tags: Vec<u8>,
+        #[bucket(index)]
+        pub(crate) name: String,
+        #[bucket(index)]
+        pub(crate) nick: Option<String>,
         pub(crate) note: u32,
     }
 }
@@ -44,8 +50,14 @@ pub(super) fn item(id: u32, random: &mut Random) -> Item {
         score: random.below(30) as i32,
         code: 1000 + id,
         tags: (0..random.below(3)).map(|_| random.below(10) as u8).collect(),
+        name: text(random),
+        nick: (random.below(4) > 0).then(|| text(random)),
         note: 0,
     }
+}
+
+fn text(random: &mut Random) -> String {
+    ["a", "ab", "abc", "b", "ba", "c", "", "ac"][random.below(8)].to_owned()
 }
 
 /// A question, as plain data.
@@ -56,7 +68,8 @@ pub(super) enum Ask {
     Code(u32),
     Group(u8),
     Tag(u8),
-    GroupAndRank(u8, i16, i16),
+    GroupAndRank(u8, Bound<i16>, Bound<i16>),
+    NameAndScore(String, Bound<i32>, Bound<i32>),
     List {
         which: Which,
         order: Option<(By, bool)>,
@@ -86,12 +99,42 @@ pub(super) enum Which {
     Group(u8),
     Rank(i16, i16),
     Unranked,
-    Score(i32),
     Tagged(u8),
     Keys(u32, u32),
+    Compare(Column, Op, u8),
+    Present(Column, bool),
+    Starts(Column, String),
+    Ends(Column, String),
     And(Box<Which>, Box<Which>),
     Or(Box<Which>, Box<Which>),
     Not(Box<Which>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Column {
+    Id,
+    Group,
+    Rank,
+    Score,
+    Code,
+    Name,
+    Nick,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Op {
+    Eq,
+    Ne,
+    In,
+    NotIn,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    To,
+    ToWith,
+    From,
+    Whole,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,18 +145,46 @@ pub(super) enum By {
 }
 
 fn which(random: &mut Random, depth: u32) -> Which {
+    const COLUMNS: [Column; 7] =
+        [Column::Id, Column::Group, Column::Rank, Column::Score, Column::Code, Column::Name, Column::Nick];
+    const OPS: [Op; 12] = [
+        Op::Eq,
+        Op::Ne,
+        Op::In,
+        Op::NotIn,
+        Op::Lt,
+        Op::Le,
+        Op::Gt,
+        Op::Ge,
+        Op::To,
+        Op::ToWith,
+        Op::From,
+        Op::Whole,
+    ];
     let rank = random.below(40) as i16;
-    match random.below(if depth == 0 { 7 } else { 10 }) {
+    let texts = [Column::Name, Column::Nick];
+    match random.below(if depth == 0 { 14 } else { 18 }) {
         0 => Which::All,
         1 => Which::Group(random.below(8) as u8),
         2 => Which::Rank(rank, rank + random.below(10) as i16),
         3 => Which::Unranked,
-        4 => Which::Score(random.below(30) as i32),
-        5 => Which::Tagged(random.below(10) as u8),
-        6 => Which::Keys(random.below(KEYS) as u32, random.below(KEYS) as u32),
-        7 => Which::And(Box::new(which(random, depth - 1)), Box::new(which(random, depth - 1))),
-        8 => Which::Or(Box::new(which(random, depth - 1)), Box::new(which(random, depth - 1))),
+        4 => Which::Tagged(random.below(10) as u8),
+        5 => Which::Keys(random.below(KEYS) as u32, random.below(KEYS) as u32),
+        6..=10 => Which::Compare(*random.pick(&COLUMNS), *random.pick(&OPS), random.below(KEYS) as u8),
+        11 => Which::Present(*random.pick(&[Column::Rank, Column::Nick]), random.below(2) == 0),
+        12 => Which::Starts(*random.pick(&texts), text(random)),
+        13 => Which::Ends(*random.pick(&texts), text(random)),
+        14 => Which::And(Box::new(which(random, depth - 1)), Box::new(which(random, depth - 1))),
+        15 => Which::Or(Box::new(which(random, depth - 1)), Box::new(which(random, depth - 1))),
         _ => Which::Not(Box::new(which(random, depth - 1))),
+    }
+}
+
+fn bound<T: TryFrom<usize>>(random: &mut Random, below: usize) -> Bound<T> {
+    match (random.below(3), T::try_from(random.below(below))) {
+        (0, Ok(value)) => Bound::Included(value),
+        (1, Ok(value)) => Bound::Excluded(value),
+        _ => Bound::Unbounded,
     }
 }
 
@@ -128,10 +199,10 @@ impl Ask {
             2 => Self::Code(1000 + id),
             3 => Self::Group(random.below(9) as u8),
             4 => Self::Tag(random.below(10) as u8),
-            5 => {
-                let from = random.below(40) as i16;
-                Self::GroupAndRank(random.below(8) as u8, from, from + random.below(12) as i16)
+            5 if random.below(2) == 0 => {
+                Self::GroupAndRank(random.below(8) as u8, bound(random, 40), bound(random, 40))
             }
+            5 => Self::NameAndScore(text(random), bound(random, 30), bound(random, 30)),
             6 | 7 => Self::List {
                 which: which(random, 2),
                 order,
@@ -175,7 +246,8 @@ impl Ask {
             Self::Code(code) => format!("{:?}", items.by_code(code).map(|it| (it.id, it.version()))),
             Self::Group(group) => ids(&items.by_group(group)),
             Self::Tag(tag) => ids(&items.by_tags(tag)),
-            Self::GroupAndRank(group, from, to) => ids(&items.by_group_and_rank(group, *from..*to)),
+            Self::GroupAndRank(group, from, to) => ids(&items.by_group_and_rank(group, (*from, *to))),
+            Self::NameAndScore(name, from, to) => ids(&items.by_name_and_score(name.as_str(), (*from, *to))),
             Self::List { which, order, limit, offset } => {
                 let mut select = items.filter(which.filter()).offset(*offset);
                 if let Some(order) = order {
@@ -233,6 +305,42 @@ fn key((by, desc): (By, bool)) -> OrderKey<Item> {
     }
 }
 
+macro_rules! compare {
+    ($field:expr, $op:expr, $value:expr) => {{
+        let (field, value) = ($field, $value);
+        match $op {
+            Op::Eq => field.eq(value),
+            Op::Ne => field.ne(value),
+            Op::In => field.is_in([value.clone(), value]),
+            Op::NotIn => field.not_in([value]),
+            Op::Lt => field.lt(value),
+            Op::Le => field.le(value),
+            Op::Gt => field.gt(value),
+            Op::Ge => field.ge(value),
+            Op::To => field.between(..value),
+            Op::ToWith => field.between(..=value),
+            Op::From => field.between(value..),
+            Op::Whole => field.between(..),
+        }
+    }};
+}
+
+impl Column {
+    /// `value`: below the number of keys.
+    fn compare(self, op: Op, value: u8) -> Filter<Item> {
+        let text = ["a", "ab", "abc", "b", "ba", "c", "", "ac"][usize::from(value % 8)].to_owned();
+        match self {
+            Self::Id => compare!(Item::ID, op, u32::from(value)),
+            Self::Group => compare!(Item::GROUP, op, value % 8),
+            Self::Rank => compare!(Item::RANK, op, i16::from(value % 40)),
+            Self::Score => compare!(Item::SCORE, op, i32::from(value % 30)),
+            Self::Code => compare!(Item::CODE, op, 1000 + u32::from(value)),
+            Self::Name => compare!(Item::NAME, op, text),
+            Self::Nick => compare!(Item::NICK, op, text),
+        }
+    }
+}
+
 impl Which {
     fn filter(&self) -> Filter<Item> {
         match self {
@@ -240,9 +348,17 @@ impl Which {
             Self::Group(group) => Item::GROUP.eq(*group),
             Self::Rank(from, to) => Item::RANK.between(*from..*to),
             Self::Unranked => Item::RANK.is_none(),
-            Self::Score(score) => Item::SCORE.ge(*score),
             Self::Tagged(tag) => Item::TAGS.contains(*tag),
             Self::Keys(a, b) => Item::ID.is_in([*a, *b]),
+            Self::Compare(column, op, value) => column.compare(*op, *value),
+            Self::Present(Column::Nick, true) => Item::NICK.is_some(),
+            Self::Present(Column::Nick, false) => Item::NICK.is_none(),
+            Self::Present(_, true) => Item::RANK.is_some(),
+            Self::Present(_, false) => Item::RANK.is_none(),
+            Self::Starts(Column::Nick, text) => Item::NICK.starts_with(text.as_str()),
+            Self::Starts(_, text) => Item::NAME.starts_with(text.as_str()),
+            Self::Ends(Column::Nick, text) => Item::NICK.ends_with(text.as_str()),
+            Self::Ends(_, text) => Item::NAME.ends_with(text.as_str()),
             Self::And(a, b) => a.filter().and(b.filter()),
             Self::Or(a, b) => a.filter().or(b.filter()),
             Self::Not(which) => !which.filter(),
