@@ -18,7 +18,7 @@ mod bucket {
     use super::{Deserialize, Serialize};
 
     #[derive(noex_store_derive::Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
-    #[bucket(name = "items", crate = crate, index(group, rank), index(name, score))]
+    #[bucket(name = "items", crate = crate, index(group, rank), index(name, score), unique(group, seat))]
     pub(crate) struct Item {
         #[bucket(key)]
         pub(crate) id: u32,
@@ -35,6 +35,7 @@ mod bucket {
         pub(crate) name: String,
         #[bucket(index)]
         pub(crate) nick: Option<String>,
+        pub(crate) seat: u32,
         pub(crate) note: u32,
     }
 }
@@ -52,6 +53,7 @@ pub(super) fn item(id: u32, random: &mut Random) -> Item {
         tags: (0..random.below(3)).map(|_| random.below(10) as u8).collect(),
         name: text(random),
         nick: (random.below(4) > 0).then(|| text(random)),
+        seat: id,
         note: 0,
     }
 }
@@ -89,6 +91,12 @@ pub(super) enum Ask {
     First(usize),
     Last(usize),
     Taken(usize),
+    /// Of everything, by its number.
+    Whole(usize),
+    /// Of those that pass, by its number.
+    Some(usize, Which),
+    /// By an accessor, by its number.
+    By(usize, u8, String),
     /// What two others say, by way of sub-queries.
     Both(Box<Ask>, Box<Ask>),
 }
@@ -193,7 +201,7 @@ impl Ask {
         let order = (random.below(3) > 0)
             .then(|| (*random.pick(&[By::Rank, By::Score, By::Group]), random.below(2) == 0));
         let id = random.below(KEYS + 5) as u32;
-        match random.below(if depth == 0 { 16 } else { 18 }) {
+        match random.below(if depth == 0 { 20 } else { 22 }) {
             0 => Self::Key(id),
             1 => Self::Has(id),
             2 => Self::Code(1000 + id),
@@ -223,6 +231,9 @@ impl Ask {
                 }
             }
             15 => Self::Taken(random.below(20)),
+            16 => Self::Whole(random.below(8)),
+            17 | 18 => Self::Some(random.below(9), which(random, 2)),
+            19 => Self::By(random.below(4), random.below(KEYS) as u8, text(random)),
             _ => Self::Both(
                 Box::new(Self::random(random, depth - 1)),
                 Box::new(Self::random(random, depth - 1)),
@@ -284,6 +295,45 @@ impl Ask {
             Self::First(n) => ids(&items.first(*n)),
             Self::Last(n) => ids(&items.last(*n)),
             Self::Taken(n) => ids(&items.iter().take(*n).collect::<Vec<_>>()),
+            Self::Whole(number) => match number {
+                0 => items.sum(Item::SCORE).to_string(),
+                1 => format!("{:?}", items.avg(Item::RANK)),
+                2 => format!("{:?}", items.min(Item::NAME)),
+                3 => format!("{:?}", items.max(Item::NICK)),
+                4 => format!("{} {}", items.count(), items.is_empty()),
+                5 => format!("{:?}", items.group_by(Item::NAME).count()),
+                6 => format!("{:?}", items.group_by(Item::NAME).summary(Item::SCORE)),
+                _ => ids(&items.all()),
+            },
+            Self::Some(number, which) => {
+                let some = items.filter(which.filter());
+                match number {
+                    0 => ids(&some.first().into_iter().collect::<Vec<_>>()),
+                    1 => ids(&some.order_by(Item::NAME.desc()).first().into_iter().collect::<Vec<_>>()),
+                    2 => format!("{:?}", some.avg(Item::RANK)),
+                    3 => format!("{:?}", some.group_by(Item::NICK).summary(Item::SCORE)),
+                    4 => format!("{:?}", some.group_by(Item::NICK).max(Item::RANK)),
+                    5 => format!("{:?}", some.group_by((Item::GROUP, Item::NAME)).avg(Item::SCORE)),
+                    6 => {
+                        let groups = some.group_by(Item::NAME).collect();
+                        groups.iter().map(|(name, records)| format!("{name}: {}, ", ids(records))).collect()
+                    }
+                    7 => ids(&some.iter().take(3).collect::<Vec<_>>()),
+                    _ => {
+                        let by = some.order_by((Item::NAME.asc(), Item::SCORE.desc()));
+                        ids(&by.offset(1).limit(4).collect())
+                    }
+                }
+            }
+            Self::By(number, value, name) => match number {
+                0 => ids(&items.by_name(name.as_str())),
+                1 => ids(&items.by_nick(name.as_str())),
+                2 => ids(&items.by_rank(&i16::from(value % 40))),
+                _ => {
+                    let seat = u32::from(*value);
+                    format!("{:?}", items.by_group_and_seat(&(value % 8), &seat).map(|it| (it.id, it.note)))
+                }
+            },
             Self::Both(a, b) => format!("{} and {}", sub(a)?, sub(b)?),
         })
     }

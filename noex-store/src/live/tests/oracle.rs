@@ -36,7 +36,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 fn write(store: &Store, items: &BucketHandle<Item>, random: &mut Random) {
     let id = random.below(KEYS) as u32;
     let new = item(id, random);
-    match random.below(10) {
+    match random.below(15) {
         0 | 1 => drop(items.insert(new)),
         2 => drop(items.delete(&id)),
         3 => drop(items.update(&id, Item::patch().note(random.below(5) as u32))),
@@ -45,6 +45,21 @@ fn write(store: &Store, items: &BucketHandle<Item>, random: &mut Random) {
         6 => drop(items.update(&id, Item::patch().add(Item::SCORE, 1))),
         7 => drop(items.update_where(Item::GROUP.eq(new.group), Item::patch().score(new.score))),
         8 => drop(items.upsert(new)),
+        9 => drop(items.delete_where(Item::RANK.lt(random.below(12) as i16))),
+        10 => drop(items.delete_many((0..random.below(KEYS) as u32).map(|at| at * 3 % KEYS as u32))),
+        11 => {
+            let free = (0..KEYS as u32).filter(|id| !items.contains_key(id));
+            let new: Vec<_> = free.take(random.below(KEYS)).map(|id| item(id, random)).collect();
+            // Others may have been faster.
+            drop(items.insert_many(new));
+        }
+        12 if random.below(10) == 0 => drop(items.clear()),
+        12 | 13 => {
+            drop(items.modify(&id, |it| {
+                let Item { name, nick, tags, .. } = new.clone();
+                (it.name, it.nick, it.tags) = (name, nick, tags);
+            }));
+        }
         _ => {
             let mut inner = Random::new(random.next());
             let _: Result<(), Error> = store.transaction(|tx| {
