@@ -1,6 +1,6 @@
-//! The dependency index of all buckets, and the commits that it has come to.
+//! What all live queries share: how far the dependency index has come, and what is to be run.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -8,9 +8,10 @@ use std::sync::{Arc, Weak};
 
 use super::context::Run;
 use super::definition::QueryStats;
+use super::index::{Index, Node, note};
 use super::memo::AnyMemo;
 use super::totals::Totals;
-use crate::engine::{AnyPart, AnyReadIndex, Describe, Engine, Root, Running, Slot, Touch, Tracking, Version};
+use crate::engine::{AnyPart, Describe, Engine, Root, Running, Touch, Tracking, Version};
 use crate::error::Error;
 use crate::service::{Service, Settled};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
@@ -114,23 +115,6 @@ impl Drop for LiveHandle {
     }
 }
 
-struct Index {
-    /// The latest root whose changes have been noted. Invariant: every registered read is noted as touched by any change up to
-    /// here since it was made.
-    processed: Arc<Root>,
-    buckets: HashMap<Slot, Box<dyn AnyReadIndex>>,
-    nodes: HashMap<NodeId, Node>,
-    /// The memos that asked for a bucket which was not there.
-    missing: Vec<NodeId>,
-    /// The memos of which it is not known what they have read: any commit touches them.
-    unsure: Vec<NodeId>,
-}
-
-struct Node {
-    memo: Weak<dyn AnyMemo>,
-    slots: Vec<Slot>,
-}
-
 /// The memos that wait to be run, in order, and who waits for them.
 #[derive(Default)]
 pub(super) struct Jobs {
@@ -154,17 +138,10 @@ pub(super) struct Queue {
 impl Live {
     fn new(engine: Arc<Engine>, service: Arc<Service>) -> Arc<Self> {
         let processed = engine.load_full();
-        let index = Index {
-            processed: Arc::clone(&processed),
-            buckets: HashMap::new(),
-            nodes: HashMap::new(),
-            missing: Vec::new(),
-            unsure: Vec::new(),
-        };
         Arc::new(Self {
             engine,
-            index: Mutex::new(index),
             processed: AtomicU64::new(processed.version.get()),
+            index: Mutex::new(Index::new(processed)),
             stamps: AtomicU64::new(1),
             nodes: AtomicU64::new(1),
             jobs: Jobs::default(),
@@ -357,51 +334,6 @@ impl Live {
             index.buckets.retain(|_, reads| !reads.is_empty());
         }
         self.jobs.push(jobs);
-    }
-}
-
-impl Index {
-    /// Forgets a memo, and what it has read. `jobs`: who must be run because of that.
-    fn forget(&mut self, node: NodeId, jobs: &mut Vec<Arc<dyn AnyMemo>>) {
-        self.missing.retain(|other| *other != node);
-        self.unsure.retain(|other| *other != node);
-        let Some(old) = self.nodes.remove(&node) else { return };
-        for slot in old.slots {
-            let Some(reads) = self.buckets.get_mut(&slot) else { continue };
-            if catch_unwind(AssertUnwindSafe(|| reads.remove(node.0))).is_err() {
-                self.give_up(slot, jobs);
-            }
-        }
-    }
-
-    /// Forgets what was read of a bucket: the order of its values has panicked while that was changed, and may have left it in
-    /// disorder. Who has read of it is touched, and registers anew when it has run.
-    fn give_up(&mut self, slot: Slot, jobs: &mut Vec<Arc<dyn AnyMemo>>) {
-        let Some(reads) = self.buckets.remove(&slot) else { return };
-        for node in self.nodes.values().filter(|node| node.slots.contains(&slot)) {
-            if let Some(memo) = node.memo.upgrade() {
-                note(memo, Cause::of(reads.bucket(), Touch::default()), jobs);
-            }
-        }
-    }
-}
-
-/// Touches a memo and all that asked it, and collects those that a worker should run.
-fn note(memo: Arc<dyn AnyMemo>, cause: Cause, jobs: &mut Vec<Arc<dyn AnyMemo>>) {
-    let mut seen = vec![memo.node()];
-    let mut waiting = memo.parents();
-    if memo.touch(cause.clone(), true) {
-        jobs.push(memo);
-    }
-    while let Some(parent) = waiting.pop() {
-        if seen.contains(&parent.node()) {
-            continue;
-        }
-        seen.push(parent.node());
-        waiting.extend(parent.parents());
-        if parent.touch(cause.clone(), false) {
-            jobs.push(parent);
-        }
     }
 }
 

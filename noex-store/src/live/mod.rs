@@ -5,6 +5,7 @@ mod context;
 mod core;
 mod definition;
 mod diff;
+mod index;
 mod memo;
 mod state;
 mod subscription;
