@@ -248,7 +248,8 @@ impl<P: Params, T: PartialEq + Send + Sync + 'static> Query<P, T> {
     /// ```
     ///
     /// # Errors
-    /// Those of the query's function; [`Error::QueryPanicked`], [`Error::QueryCycle`].
+    /// Those of the query's function; [`Error::QueryPanicked`], [`Error::QueryCycle`]. An error is kept as an answer is, until what was
+    /// read changes; that of a panic until the next commit, whatever that changes.
     pub fn run(&self, params: &P) -> Result<Arc<T>, Error> {
         let Definition { counts, memos, .. } = &*self.definition;
         let live = self.definition.live();
