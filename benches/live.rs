@@ -62,14 +62,20 @@ fn by_board(store: &Store) -> Query<u32, Vec<Record<Cell>>> {
     store.define_query("by-board", query).expect("new")
 }
 
-/// One update to its subscriber's value, among subscriptions by other values of the index.
-fn subscriptions() {
-    const COUNT: u32 = 100_000;
-    println!("\none update to the value that its subscriber gets");
+fn by_filter(store: &Store) -> Query<u32, Vec<Record<Cell>>> {
+    let query = |ctx: &QueryCtx<'_>, id: &u32| Ok(ctx.bucket::<Cell>()?.filter(Cell::ID.eq(*id)).collect());
+    store.define_query("by-filter", query).expect("new")
+}
+
+/// How many subscriptions there are at most.
+const COUNT: u32 = 100_000;
+
+/// One update to its subscriber's value, among others that ask for other records.
+fn updates(define: fn(&Store) -> Query<u32, Vec<Record<Cell>>>) {
     let mut first = None;
     for count in [1, 1_000, COUNT] {
         let (store, cells) = cells(COUNT);
-        let query = by_board(&store);
+        let query = define(&store);
         let mut live: Vec<_> = (0..count).map(|board| query.subscribe(board).expect("subscribes")).collect();
         live.iter_mut().for_each(|live| drop(live.try_next()));
         spin(store.settle());
@@ -99,6 +105,13 @@ fn subscriptions() {
             write / base_write,
         );
     }
+}
+
+fn subscriptions() {
+    println!("\none update to the value that its subscriber gets, by an index");
+    updates(by_board);
+    println!("\none update to the value that its subscriber gets, by a filter on the key");
+    updates(by_filter);
     // The writer beside no subscription at all, in turns with one beside all of them.
     let (_alone_store, alone) = cells(COUNT);
     let (store, watched) = cells(COUNT);

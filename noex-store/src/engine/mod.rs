@@ -61,7 +61,7 @@ pub(crate) use publish::Engine;
 pub use read_index::BucketReads;
 pub(crate) use read_index::{AnyReadIndex, Describe, ReadIndex, ReaderId};
 pub(crate) use reading::{ReadOne, migrated};
-pub(crate) use reads::{Delta, Seen, Touch, Watch};
+pub(crate) use reads::{Delta, Hashes, Seen, Touch, Watch};
 #[cfg(feature = "inspector")]
 pub(crate) use root::AnyTable;
 pub(crate) use root::{Root, Slot};

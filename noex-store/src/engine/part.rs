@@ -417,7 +417,10 @@ impl<B: Bucket> AnyPart for Part<B> {
 
     fn register(&self, index: &mut dyn AnyReadIndex, reader: ReaderId) {
         if let Some(index) = index.as_any().downcast_mut::<ReadIndex<B>>() {
-            index.add(reader, &self.state.lock().reads);
+            // Nothing can be read of a bucket that is not there.
+            if let Ok(shared) = self.shared() {
+                index.add(reader, &self.state.lock().reads, shared);
+            }
         }
     }
 

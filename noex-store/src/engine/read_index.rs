@@ -1,8 +1,8 @@
 //! The read sets of many readers of a bucket, turned around: from a change to those whose reads it touches.
 //!
-//! Keys and unique values stand in hash maps; conditions that an index serves stand at the first part of that index's key, single
-//! values and true ranges apart; all others are asked one by one. So a change costs O(log n + touched), not a walk over all readers,
-//! but for those last.
+//! Keys and unique values stand in hash maps, and so do conditions that name some; conditions that an index serves stand at the first
+//! part of that index's key, single values and true ranges apart; all others are asked one by one. So a change costs
+//! O(log n + touched), not a walk over all readers, but for those last.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,8 +12,8 @@ use foldhash::HashMap;
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use super::reads::{Delta, ReadSet, Seen, Touch, Watch, field_name, versions};
-use super::{KeyRange, Root, Slot, Stabs, Table};
+use super::reads::{Delta, Hashes, ReadSet, Seen, Touch, Watch, field_name, versions};
+use super::{KeyRange, Root, Shared, Slot, Stabs, Table};
 use crate::bucket::Bucket;
 use crate::bucket::definition::unique_name;
 use crate::bucket::record::Record;
@@ -25,6 +25,18 @@ pub(crate) type ReaderId = u64;
 type Owned<B> = (ReaderId, Arc<dyn Watch<B>>);
 
 type Readers = SmallVec<[(ReaderId, Seen); 1]>;
+
+/// The number of a unique field, or `None` for the key, and the hash of a value.
+type Place = (Option<usize>, u64);
+
+/// Where a watch stands.
+enum Stand {
+    /// At values of the key or of a unique field.
+    Hashed(Vec<Place>),
+    /// At an ordered index.
+    Anchored,
+    Loose,
+}
 
 /// What was read of a bucket, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,6 +61,8 @@ pub(crate) struct ReadIndex<B: Bucket> {
     uniques: HashMap<(usize, u64), Readers>,
     watches: Vec<Option<Owned<B>>>,
     free: Vec<u32>,
+    /// The watches that stand at values of the key or of a unique field.
+    hashed: HashMap<Place, SmallVec<[u32; 1]>>,
     /// For each ordered index, the watches that stand at it.
     anchored: Vec<Box<dyn Stabs<B>>>,
     /// The watches that stand at none.
@@ -60,7 +74,7 @@ pub(crate) struct ReadIndex<B: Bucket> {
 struct Registered {
     keys: Vec<u64>,
     uniques: Vec<(usize, u64)>,
-    watches: Vec<u32>,
+    watches: Vec<(u32, Stand)>,
 }
 
 impl<B: Bucket> Default for ReadIndex<B> {
@@ -70,6 +84,7 @@ impl<B: Bucket> Default for ReadIndex<B> {
             uniques: HashMap::default(),
             watches: Vec::new(),
             free: Vec::new(),
+            hashed: HashMap::default(),
             anchored: B::definition().indexes.iter().map(|make| make().stabs()).collect(),
             loose: Vec::new(),
             readers: HashMap::default(),
@@ -92,7 +107,7 @@ impl<B: Bucket> ReadIndex<B> {
     }
 
     /// Adds what a reader read, to what it read before. O(reads × log n).
-    pub(crate) fn add(&mut self, reader: ReaderId, reads: &ReadSet<B>) {
+    pub(crate) fn add(&mut self, reader: ReaderId, reads: &ReadSet<B>, shared: &Shared<B>) {
         let own = self.readers.entry(reader).or_default();
         for (hash, seen) in reads.keys() {
             self.keys.entry(hash).or_default().push((reader, seen));
@@ -110,19 +125,26 @@ impl<B: Bucket> ReadIndex<B> {
                     (self.watches.len() - 1) as u32
                 }
             };
-            let anchored = &mut self.anchored;
-            let stands = watch.anchor(&mut |index, ranges| {
-                if let Some(stabs) = anchored.get_mut(index) {
-                    ranges.iter().for_each(|range| stabs.add(*range, id));
+            let stand = if let Some(Hashes { unique, of }) = watch.hashes(shared) {
+                let places: Vec<Place> = of.into_iter().map(|hash| (unique, hash)).collect();
+                places.iter().for_each(|place| self.hashed.entry(*place).or_default().push(id));
+                Stand::Hashed(places)
+            } else {
+                let anchored = &mut self.anchored;
+                let stands = watch.anchor(&mut |index, ranges| {
+                    if let Some(stabs) = anchored.get_mut(index) {
+                        ranges.iter().for_each(|range| stabs.add(*range, id));
+                    }
+                });
+                if !stands {
+                    self.loose.push(id);
                 }
-            });
-            if !stands {
-                self.loose.push(id);
-            }
+                if stands { Stand::Anchored } else { Stand::Loose }
+            };
             if let Some(slot) = self.watches.get_mut(id as usize) {
                 *slot = Some((reader, Arc::clone(watch)));
             }
-            own.watches.push(id);
+            own.watches.push((id, stand));
         }
     }
 
@@ -131,16 +153,32 @@ impl<B: Bucket> ReadIndex<B> {
         let Some(own) = self.readers.remove(&reader) else { return };
         own.keys.into_iter().for_each(|hash| leave(&mut self.keys, hash, reader));
         own.uniques.into_iter().for_each(|key| leave(&mut self.uniques, key, reader));
-        for id in own.watches {
+        for (id, stand) in own.watches {
             let Some((_, watch)) = self.watches.get_mut(id as usize).and_then(Option::take) else { continue };
-            let anchored = &mut self.anchored;
-            let stands = watch.anchor(&mut |index, ranges: &[KeyRange<'_>]| {
-                if let Some(stabs) = anchored.get_mut(index) {
-                    ranges.iter().for_each(|range| stabs.remove(*range, id));
+            match stand {
+                Stand::Hashed(places) => {
+                    for place in places {
+                        if let Some(ids) = self.hashed.get_mut(&place) {
+                            ids.retain(|other| *other != id);
+                            if ids.is_empty() {
+                                self.hashed.remove(&place);
+                            }
+                        }
+                    }
                 }
-            });
-            if !stands && let Some(at) = self.loose.iter().position(|other| *other == id) {
-                self.loose.swap_remove(at);
+                Stand::Anchored => {
+                    let anchored = &mut self.anchored;
+                    watch.anchor(&mut |index, ranges: &[KeyRange<'_>]| {
+                        if let Some(stabs) = anchored.get_mut(index) {
+                            ranges.iter().for_each(|range| stabs.remove(*range, id));
+                        }
+                    });
+                }
+                Stand::Loose => {
+                    if let Some(at) = self.loose.iter().position(|other| *other == id) {
+                        self.loose.swap_remove(at);
+                    }
+                }
             }
             self.free.push(id);
         }
@@ -149,7 +187,7 @@ impl<B: Bucket> ReadIndex<B> {
     /// What describes what a reader has read: to be called later, for the values' code is the user's.
     pub(crate) fn reads_of(&self, reader: ReaderId) -> Describe {
         let own = self.readers.get(&reader);
-        let watch = |id: &u32| Some(Arc::clone(&self.watches.get(*id as usize)?.as_ref()?.1));
+        let watch = |(id, _): &(u32, Stand)| Some(Arc::clone(&self.watches.get(*id as usize)?.as_ref()?.1));
         let watches: Vec<_> = own.into_iter().flat_map(|own| own.watches.iter().filter_map(watch)).collect();
         let keys = own.map_or(0, |own| own.keys.len());
         let unique_values = own.map_or(0, |own| own.uniques.len());
@@ -181,15 +219,24 @@ impl<B: Bucket> ReadIndex<B> {
                     }
                 }
             };
-            if let Some(record) = sides().next()
-                && let Some(readers) = self.keys.get(&shared.hash.hash(record.key()))
-            {
-                told(readers, whole, None);
+            let mut named: SmallVec<[u32; 8]> = SmallVec::new();
+            let mut name = |place: Place| {
+                if let Some(ids) = self.hashed.get(&place) {
+                    named.extend_from_slice(ids);
+                }
+            };
+            if let Some(record) = sides().next() {
+                let hash = shared.hash.hash(record.key());
+                name((None, hash));
+                if let Some(readers) = self.keys.get(&hash) {
+                    told(readers, whole, None);
+                }
             }
             for (number, unique) in shared.definition.uniques.iter().enumerate() {
                 let hash = |record: &Record<B>| unique.hash(record.value(), &shared.hash);
                 let (was, is) = (delta.old().and_then(hash), delta.new().and_then(hash));
                 for hash in [was, is.filter(|is| Some(*is) != was)].into_iter().flatten() {
+                    name((Some(number), hash));
                     if let Some(readers) = self.uniques.get(&(number, hash)) {
                         told(readers, was == is, Some(unique_name(*unique)));
                     }
@@ -202,6 +249,7 @@ impl<B: Bucket> ReadIndex<B> {
                     tell(*reader, delta.touch(watch.field().map(field_name::<B>)));
                 }
             };
+            named.iter().for_each(|id| ask(*id));
             for stabs in self.anchored.iter().filter(|stabs| stabs.len() > 0) {
                 sides().for_each(|record| stabs.visit(record.value(), &mut ask));
             }

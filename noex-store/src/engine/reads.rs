@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
 
-use super::{KeyRange, Root, Slot, Table};
+use super::{KeyRange, Root, Shared, Slot, Table};
 use crate::bucket::Bucket;
 use crate::bucket::definition::unique_name;
 use crate::bucket::record::Record;
@@ -40,9 +40,19 @@ pub(crate) trait Watch<B: Bucket>: Send + Sync {
     fn field(&self) -> Option<u16>;
     /// The condition, for people.
     fn describe(&self) -> String;
+    /// The key or the value of a unique field that every record has which passes the condition, where it names them. The same each
+    /// time.
+    fn hashes(&self, shared: &Shared<B>) -> Option<Hashes>;
     /// Calls `stand` with an ordered index and ranges of the first part of its key, in which every record has an entry that
     /// passes the condition; `false` if there is none. The same each time.
     fn anchor(&self, stand: &mut dyn FnMut(usize, &[KeyRange<'_>])) -> bool;
+}
+
+/// What one of which a record must have.
+pub(crate) struct Hashes {
+    /// The number of the unique field; `None` for the key.
+    pub(crate) unique: Option<usize>,
+    pub(crate) of: Vec<u64>,
 }
 
 /// All that was read of a bucket.

@@ -13,7 +13,9 @@ use super::order::OrderKey;
 use super::plan::Query;
 use crate::bucket::Bucket;
 use crate::bucket::record::Record;
-use crate::engine::{Delta, KeyPoint, KeyRange, OrderedIndex, OwnedValue, RowId, Table, Watch};
+use crate::engine::{
+    Delta, Hashes, KeyPoint, KeyRange, OrderedIndex, OwnedValue, RowId, Shared, Table, Watch,
+};
 
 /// Whether two records count alike.
 pub(crate) type Same<B> = Box<dyn Fn(&B, &B) -> bool + Send + Sync>;
@@ -115,6 +117,31 @@ impl<B: Bucket> Watch<B> for FilterWatch<B> {
             (Some(_), Some(_)) => ", between two places",
         });
         text
+    }
+
+    fn hashes(&self, shared: &Shared<B>) -> Option<Hashes> {
+        let mut conjuncts = Vec::new();
+        self.filter.node.leaves(&mut conjuncts);
+        let uniques = shared.definition.uniques;
+        conjuncts.into_iter().find_map(|leaf| {
+            let field = leaf.field();
+            let is_key = B::schema().fields.get(usize::from(field)).is_some_and(|field| field.key);
+            let unique = uniques.iter().position(|unique| unique.fields() == [field]);
+            let unique = if is_key { None } else { Some(unique?) };
+            if !matches!(leaf.ranges(), Some((Target::Value, _))) {
+                return None;
+            }
+            let hash = |point: KeyPoint<'_>| match (point, unique) {
+                (KeyPoint::Value(value), None) => Some(shared.hash.hash(value.downcast_ref::<B::Key>()?)),
+                (KeyPoint::Value(value), Some(unique)) => {
+                    uniques.get(unique)?.hash_values(&[value], &shared.hash)
+                }
+                // No hash leads to what has no value.
+                (KeyPoint::Absent, _) => None,
+            };
+            let of = leaf.points()?.into_iter().map(hash).collect::<Option<Vec<_>>>()?;
+            Some(Hashes { unique, of })
+        })
     }
 
     fn anchor(&self, stand: &mut dyn FnMut(usize, &[KeyRange<'_>])) -> bool {
@@ -237,6 +264,10 @@ impl<B: Bucket> Watch<B> for IndexWatch<B> {
             (_, Bound::Unbounded, Bound::Unbounded) => format!("a value in index `{name}`"),
             _ => format!("a range in index `{name}`"),
         }
+    }
+
+    fn hashes(&self, _: &Shared<B>) -> Option<Hashes> {
+        None
     }
 
     fn anchor(&self, stand: &mut dyn FnMut(usize, &[KeyRange<'_>])) -> bool {

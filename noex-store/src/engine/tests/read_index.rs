@@ -26,7 +26,7 @@ fn it_finds_whom_the_read_sets_find() {
                 }
                 (0..random.below(4)).for_each(|_| reads.watch(watch(&mut random)));
                 let id = round * 100 + number;
-                index.add(id, &reads);
+                index.add(id, &reads, old.shared());
                 readers.push((id, reads));
             }
             for _ in 0..random.below(10) {
@@ -53,6 +53,7 @@ fn it_finds_whom_the_read_sets_find() {
         assert!(
             index.is_empty() && index.keys.is_empty() && index.uniques.is_empty() && index.loose.is_empty()
         );
+        assert!(index.hashed.is_empty());
         assert!(index.anchored.iter().all(|stabs| stabs.len() == 0));
         assert_eq!(index.free.len(), index.watches.len());
     }
