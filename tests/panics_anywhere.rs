@@ -3,65 +3,12 @@
 
 mod common;
 
-use std::cell::Cell;
-use std::cmp::Ordering;
 use std::fmt::Debug;
-use std::hash::{Hash, Hasher};
 
+use common::fused::{Fused, MESSAGE, OWN_FUSE};
 use common::start;
 use noex_store::TestClock;
 use noex_store::prelude::*;
-
-thread_local! {
-    /// How many calls are left until one panics; none does at zero.
-    static FUSE: Cell<u32> = const { Cell::new(0) };
-}
-
-fn burn() {
-    let left = FUSE.get();
-    FUSE.set(left.saturating_sub(1));
-    assert!(left != 1, "the fuse has burnt down");
-}
-
-/// A number all of whose functions burn the fuse.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Fused(u32);
-
-impl Clone for Fused {
-    fn clone(&self) -> Self {
-        burn();
-        Self(self.0)
-    }
-}
-
-impl PartialEq for Fused {
-    fn eq(&self, other: &Self) -> bool {
-        burn();
-        self.0 == other.0
-    }
-}
-
-impl Eq for Fused {}
-
-impl PartialOrd for Fused {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Fused {
-    fn cmp(&self, other: &Self) -> Ordering {
-        burn();
-        self.0.cmp(&other.0)
-    }
-}
-
-impl Hash for Fused {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        burn();
-        self.0.hash(state);
-    }
-}
 
 const FULL: u32 = 40;
 
@@ -149,13 +96,13 @@ macro_rules! buckets {
                     fuse += 1 + fuse / 50;
                     fill(&clock, &handle).expect("good");
                     let before = contents(&handle);
-                    FUSE.set(fuse);
+                    OWN_FUSE.set(fuse);
                     let done = operation(&store, &handle);
-                    let is_over = FUSE.replace(0) > 0;
+                    let is_over = OWN_FUSE.replace(0) > 0;
                     if let Err(error) = done {
                         let panicked = Error::Panicked {
                             bucket: $name,
-                            message: "the fuse has burnt down".to_owned(),
+                            message: MESSAGE.to_owned(),
                         };
                         assert_eq!(error, panicked, "{name}, call {fuse}");
                         assert_eq!(contents(&handle), before, "{name}, call {fuse}");
@@ -254,7 +201,7 @@ macro_rules! buckets {
                         })
                     })?;
                     // The same without the calls that failed.
-                    let fuse = FUSE.replace(0);
+                    let fuse = OWN_FUSE.replace(0);
                     let (other, clock, same) = fresh();
                     fill(&clock, &same)?;
                     let mut failed = failed.into_iter();
@@ -265,7 +212,7 @@ macro_rules! buckets {
                     if $name != "lru" {
                         assert_eq!(contents(handle), contents(&same));
                     }
-                    FUSE.set(fuse);
+                    OWN_FUSE.set(fuse);
                     Ok(())
                 });
                 assert!(burnt > 150, "the record's code is called: {burnt}");

@@ -3,20 +3,12 @@
 
 mod common;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
+use common::fused::{FUSE, MESSAGE, burn};
 use common::keeping::wait;
 use noex_store::prelude::*;
 use serde::{Deserializer, Serializer};
-
-/// How many calls are left until one panics; none does at zero.
-static FUSE: AtomicU32 = AtomicU32::new(0);
-
-fn burn() {
-    let step = |left: u32| Some(left.saturating_sub(1));
-    let left = FUSE.fetch_update(Ordering::SeqCst, Ordering::SeqCst, step);
-    assert!(left != Ok(1), "the fuse has burnt down");
-}
 
 /// Runs something with a fuse. What it gives, and whether the fuse has burnt down.
 fn with_fuse<T>(fuse: u32, run: impl FnOnce() -> T) -> (T, bool) {
@@ -93,8 +85,16 @@ fn check((left, right): &Both) {
     }
 }
 
+/// The next start finds what was there.
+fn is_kept(store: Store, both: &Both, kept: &MemoryAdapter) {
+    let last = contents(both);
+    wait(store.stop()).expect("all is kept");
+    let (_store, again) = open(kept, Durability::Immediate).expect("good");
+    assert_eq!(contents(&again), last);
+}
+
 fn is_over(error: &Error) -> bool {
-    matches!(error, Error::Panicked { message, .. } if message == "the fuse has burnt down")
+    matches!(error, Error::Panicked { message, .. } if message == MESSAGE)
 }
 
 type Write = fn(&Store, &Both) -> Result<(), Error>;
@@ -146,10 +146,7 @@ fn what_panics_is_told_and_nothing_is_lost() {
             check(&both);
             both.0.insert(Left::new(59)).expect("the store goes on");
             check(&both);
-            let last = contents(&both);
-            wait(store.stop()).expect("all is kept");
-            let (_store, again) = open(&kept, Durability::Immediate).expect("good");
-            assert_eq!(contents(&again), last);
+            is_kept(store, &both, &kept);
             if !is_burnt {
                 break;
             }
@@ -167,10 +164,7 @@ fn what_panics_is_told_and_nothing_is_lost() {
         let (flushed, is_burnt) = with_fuse(fuse, || wait(store.flush()));
         flushed.expect("nothing panics any more");
         burnt += u32::from(is_burnt);
-        let last = contents(&both);
-        wait(store.stop()).expect("all is kept");
-        let (_store, again) = open(&kept, Durability::Immediate).expect("good");
-        assert_eq!(contents(&again), last);
+        is_kept(store, &both, &kept);
         if !is_burnt {
             break;
         }

@@ -3,70 +3,11 @@
 
 mod common;
 
-use std::cell::Cell;
-use std::cmp::Ordering;
-use std::hash::{Hash, Hasher};
-use std::sync::atomic::{self, AtomicU32};
+use std::sync::atomic::Ordering;
 
+use common::fused::{FUSE, Fused, IS_SPARED, MESSAGE};
 use common::start;
 use noex_store::prelude::*;
-
-/// How many calls are left until one panics, in the threads that update queries; none does at zero.
-static FUSE: AtomicU32 = AtomicU32::new(0);
-
-thread_local! {
-    /// The thread that writes and checks.
-    static IS_SPARED: Cell<bool> = const { Cell::new(false) };
-}
-
-fn burn() {
-    if IS_SPARED.get() {
-        return;
-    }
-    let step = |left: u32| Some(left.saturating_sub(1));
-    let left = FUSE.fetch_update(atomic::Ordering::SeqCst, atomic::Ordering::SeqCst, step);
-    assert!(left != Ok(1), "the fuse has burnt down");
-}
-
-/// A number all of whose functions burn the fuse.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Fused(i32);
-
-impl Clone for Fused {
-    fn clone(&self) -> Self {
-        burn();
-        Self(self.0)
-    }
-}
-
-impl PartialEq for Fused {
-    fn eq(&self, other: &Self) -> bool {
-        burn();
-        self.0 == other.0
-    }
-}
-
-impl Eq for Fused {}
-
-impl PartialOrd for Fused {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Fused {
-    fn cmp(&self, other: &Self) -> Ordering {
-        burn();
-        self.0.cmp(&other.0)
-    }
-}
-
-impl Hash for Fused {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        burn();
-        self.0.hash(state);
-    }
-}
 
 #[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[bucket(name = "parts")]
@@ -81,7 +22,7 @@ pub struct Part {
     price: i64,
 }
 
-fn part(id: i32) -> Part {
+fn part(id: u32) -> Part {
     let weight = Fused(id * 7 % 11);
     Part { id: Fused(id), size: Fused(id % 4), code: Fused(id + 100), weight, price: i64::from(id) }
 }
@@ -118,7 +59,7 @@ fn answer(parts: &PartReads, question: u32) -> String {
 }
 
 fn is_over(error: &Error) -> bool {
-    matches!(error, Error::QueryPanicked { message, .. } if message == "the fuse has burnt down")
+    matches!(error, Error::QueryPanicked { message, .. } if message == MESSAGE)
 }
 
 #[test]
@@ -154,7 +95,7 @@ fn the_next_commit_puts_all_right() {
         parts.insert_many((0..30).map(part)).expect("good");
         runtime.block_on(store.settle());
         for change in 0..4 {
-            FUSE.store(fuse, atomic::Ordering::SeqCst);
+            FUSE.store(fuse, Ordering::SeqCst);
             let done = match change {
                 0 => parts.insert(part(40)).map(drop),
                 1 => parts.update(&Fused(3), Part::patch().size(Fused(2)).weight(Fused(9))).map(drop),
@@ -163,7 +104,7 @@ fn the_next_commit_puts_all_right() {
             };
             done.expect("the writer's calls do not panic");
             runtime.block_on(store.settle());
-            burnt += u32::from(FUSE.swap(0, atomic::Ordering::SeqCst) == 0);
+            burnt += u32::from(FUSE.swap(0, Ordering::SeqCst) == 0);
             let snapshot = store.snapshot();
             let reads = snapshot.bucket::<Part>().expect("defined");
             for (question, (live, last)) in (0..).zip(&mut live) {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod fused;
 pub mod keeping;
 
 use std::pin::pin;

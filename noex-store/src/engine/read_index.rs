@@ -27,12 +27,12 @@ type Owned<B> = (ReaderId, Arc<dyn Watch<B>>);
 type Readers = SmallVec<[(ReaderId, Seen); 1]>;
 
 /// The number of a unique field, or `None` for the key, and the hash of a value.
-type Place = (Option<usize>, u64);
+type HashPoint = (Option<usize>, u64);
 
 /// Where a watch stands.
 enum Stand {
     /// At values of the key or of a unique field.
-    Hashed(Vec<Place>),
+    Hashed(Vec<HashPoint>),
     /// At an ordered index.
     Anchored,
     Loose,
@@ -62,7 +62,7 @@ pub(crate) struct ReadIndex<B: Bucket> {
     watches: Vec<Option<Owned<B>>>,
     free: Vec<u32>,
     /// The watches that stand at values of the key or of a unique field.
-    hashed: HashMap<Place, SmallVec<[u32; 1]>>,
+    hashed: HashMap<HashPoint, SmallVec<[u32; 1]>>,
     /// For each ordered index, the watches that stand at it.
     anchored: Vec<Box<dyn Stabs<B>>>,
     /// The watches that stand at none.
@@ -125,10 +125,10 @@ impl<B: Bucket> ReadIndex<B> {
                     (self.watches.len() - 1) as u32
                 }
             };
-            let stand = if let Some(Hashes { unique, of }) = watch.hashes(shared) {
-                let places: Vec<Place> = of.into_iter().map(|hash| (unique, hash)).collect();
-                places.iter().for_each(|place| self.hashed.entry(*place).or_default().push(id));
-                Stand::Hashed(places)
+            let stand = if let Some(Hashes { unique, hashes }) = watch.hashes(shared) {
+                let points: Vec<HashPoint> = hashes.into_iter().map(|hash| (unique, hash)).collect();
+                points.iter().for_each(|point| self.hashed.entry(*point).or_default().push(id));
+                Stand::Hashed(points)
             } else {
                 let anchored = &mut self.anchored;
                 let stands = watch.anchor(&mut |index, ranges| {
@@ -156,12 +156,12 @@ impl<B: Bucket> ReadIndex<B> {
         for (id, stand) in own.watches {
             let Some((_, watch)) = self.watches.get_mut(id as usize).and_then(Option::take) else { continue };
             match stand {
-                Stand::Hashed(places) => {
-                    for place in places {
-                        if let Some(ids) = self.hashed.get_mut(&place) {
+                Stand::Hashed(points) => {
+                    for point in points {
+                        if let Some(ids) = self.hashed.get_mut(&point) {
                             ids.retain(|other| *other != id);
                             if ids.is_empty() {
-                                self.hashed.remove(&place);
+                                self.hashed.remove(&point);
                             }
                         }
                     }
@@ -220,8 +220,8 @@ impl<B: Bucket> ReadIndex<B> {
                 }
             };
             let mut named: SmallVec<[u32; 8]> = SmallVec::new();
-            let mut name = |place: Place| {
-                if let Some(ids) = self.hashed.get(&place) {
+            let mut name = |point: HashPoint| {
+                if let Some(ids) = self.hashed.get(&point) {
                     named.extend_from_slice(ids);
                 }
             };

@@ -52,7 +52,7 @@ pub(crate) trait Watch<B: Bucket>: Send + Sync {
 pub(crate) struct Hashes {
     /// The number of the unique field; `None` for the key.
     pub(crate) unique: Option<usize>,
-    pub(crate) of: Vec<u64>,
+    pub(crate) hashes: Vec<u64>,
 }
 
 /// All that was read of a bucket.

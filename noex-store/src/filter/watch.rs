@@ -139,8 +139,8 @@ impl<B: Bucket> Watch<B> for FilterWatch<B> {
                 // No hash leads to what has no value.
                 (KeyPoint::Absent, _) => None,
             };
-            let of = leaf.points()?.into_iter().map(hash).collect::<Option<Vec<_>>>()?;
-            Some(Hashes { unique, of })
+            let hashes = leaf.points()?.into_iter().map(hash).collect::<Option<Vec<_>>>()?;
+            Some(Hashes { unique, hashes })
         })
     }
 

@@ -72,10 +72,10 @@ pub(crate) fn watch(random: &mut Random) -> Arc<dyn Watch<Thing>> {
         1 => Thing::KIND.eq(kind),
         2 => Thing::TAGS.contains(kind % 40),
         3 => Thing::KIND.between(kind..kind + 2),
+        4 => Thing::ID.is_in([u32::from(kind), u32::from(kind) + 100]),
         5 => Thing::KIND.le(kind / 8),
         6 => Thing::CODE.eq(1000 + u32::from(kind)).and(Thing::KIND.lt(200)),
         7 => Thing::KIND.ge(3).and(Thing::ID.eq(u32::from(kind))),
-        4 => Thing::ID.is_in([u32::from(kind), u32::from(kind) + 100]),
         _ => Thing::SIZE.eq(i16::from(kind)).and(Thing::KIND.gt(20)),
     };
     let taken = match random.below(3) {
