@@ -57,7 +57,7 @@ fn source(with_buckets: bool, structs: usize, are_used: bool) -> String {
 }
 
 fn write_crate(folder: &Path, with_buckets: bool, structs: usize, are_used: bool) {
-    let root = env!("CARGO_MANIFEST_DIR");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let own = if with_buckets {
         format!("noex-store = {{ path = \"{root}/noex-store\" }}\n")
     } else {

@@ -48,7 +48,7 @@ pub struct Flight {
 
 /// All flights.
 pub fn flights() -> Vec<Flight> {
-    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/flights/data");
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/flights/data");
     let folder = std::env::var_os("NOEX_BENCH_FLIGHTS").map_or(sample, PathBuf::from);
     let plain = folder.join("flights.csv");
     let file: Box<dyn Read> = match File::open(&plain) {

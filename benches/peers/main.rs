@@ -276,7 +276,7 @@ fn load_flights(report: &mut String) {
 }
 
 fn write(name: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/results").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("results").join(name);
     std::fs::write(&path, text).expect("the folder of the results can be written to");
     println!("written: {}", path.display());
 }

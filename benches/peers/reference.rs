@@ -36,7 +36,7 @@ struct Answer {
 impl Reference {
     /// `None` where it cannot be installed or run: the script has said why.
     pub fn new(all: &[User]) -> Option<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/reference/run");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/reference/run");
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("reference");
         let mut command = Command::new(script);
         command.arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
