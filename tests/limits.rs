@@ -26,6 +26,31 @@ struct Used {
     code: u32,
 }
 
+#[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[bucket(name = "full", max_size = 20)]
+struct Full {
+    #[bucket(key)]
+    id: u32,
+}
+
+#[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[bucket(name = "cache", max_size = 1024, evict = "lru")]
+struct Cache {
+    #[bucket(key)]
+    id: u32,
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
 fn aged(id: u32) -> Aged {
     Aged { id, code: id }
 }
@@ -109,6 +134,95 @@ fn the_limit_holds_in_every_snapshot() -> Result<(), Error> {
         assert!(there.len() <= 3);
     }
     assert_eq!(there.into_iter().collect::<Vec<_>>(), ids(&records));
+    Ok(())
+}
+
+/// Any sequence of writes, beside a list of what is there.
+#[test]
+fn the_oldest_goes_whatever_was_done_before() -> Result<(), Error> {
+    for seed in 1..40_u64 {
+        let mut random = Random(seed);
+        let clock = TestClock::at(1);
+        let store = start(Store::builder().clock(clock.clone()).bucket::<Full>());
+        let records = store.bucket::<Full>()?;
+        // By creation, those of one millisecond by key.
+        let mut model = std::collections::BTreeSet::<(u64, u32)>::new();
+        let mut now = 1;
+        for _ in 0..400 {
+            if random.below(3) == 0 {
+                now += random.below(3);
+                clock.set(now);
+            }
+            let id = random.below(60) as u32;
+            let old = model.iter().copied().find(|(_, key)| *key == id);
+            match random.below(12) {
+                0 => {
+                    assert_eq!(records.delete(&id)?.is_some(), old.is_some());
+                    old.map(|old| model.remove(&old));
+                }
+                // Created anew, in the row of the one before it.
+                1 if old.is_some() => {
+                    store.transaction(|tx| {
+                        let own = tx.bucket::<Full>()?;
+                        own.delete(&id)?;
+                        own.insert(Full { id }).map(drop)
+                    })?;
+                    old.map(|old| model.remove(&old));
+                    model.insert((now, id));
+                }
+                2 => {
+                    let many: Vec<_> = (100..100 + random.below(30) as u32).rev().collect();
+                    let many = many.into_iter().filter(|id| model.iter().all(|(_, key)| key != id));
+                    let many: Vec<_> = many.collect();
+                    records.insert_many(many.iter().map(|id| Full { id: *id }))?;
+                    model.extend(many.iter().map(|id| (now, *id)));
+                }
+                3 if random.below(8) == 0 => {
+                    records.clear()?;
+                    model.clear();
+                }
+                _ if old.is_some() => drop(records.upsert(Full { id })?),
+                _ => {
+                    records.insert(Full { id })?;
+                    model.insert((now, id));
+                }
+            }
+            while model.len() > 20 {
+                model.pop_first();
+            }
+            let mut there: Vec<_> =
+                records.all().iter().map(|record| (record.created_at(), record.id)).collect();
+            there.sort_unstable();
+            assert!(there.iter().eq(&model), "seed {seed}: {there:?}, and not {model:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_not_used_makes_room_for_several() -> Result<(), Error> {
+    let (store, records) = store_of::<Cache>();
+    records.insert_many((0..1024).map(|id| Cache { id }))?;
+    let mut commits = store.commits().after(store.snapshot().version());
+    for id in 1024..4000 {
+        records.insert(Cache { id })?;
+        assert!((1020..=1024).contains(&records.count()), "{} records", records.count());
+        assert!(records.contains_key(&id), "what was just inserted stays");
+        let commit = commits.try_next().expect("not missed").expect("one");
+        let changes = commit.changes::<Cache>();
+        let evicted =
+            |change: &Change<Cache>| matches!(change, Change::Deleted { reason: Reason::Evicted, .. });
+        assert_eq!(changes.iter().filter(|change| evicted(change)).count(), changes.len() - 1);
+        // The first time there is no room, and then again when what was made then is taken.
+        assert_eq!(changes.len() - 1, if id % 5 == 4 { 5 } else { 0 });
+    }
+    // More at once than the bucket may hold: the first of them go, and no more than must.
+    records.insert_many((10_000..12_000).map(|id| Cache { id }))?;
+    assert_eq!(records.count(), 1024);
+    // Many at once, but not as many as there are: what they need, and a few more.
+    records.insert_many((20_000..20_500).map(|id| Cache { id }))?;
+    assert_eq!(records.count(), 1020);
+    assert!((20_000..20_500).all(|id| records.contains_key(&id)));
     Ok(())
 }
 

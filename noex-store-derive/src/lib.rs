@@ -123,7 +123,7 @@ use syn::DeriveInput;
 /// | `validate = path` | A check of the whole record, after those of its fields: `fn(&Self) -> Result<(), impl Display>`. |
 /// | `ttl = "30m"` | How long a record lives. A number, which may have a fraction, and a unit: `s` seconds, `m` minutes, `h` hours, `d` days; or whole milliseconds, `ttl = 5000`. At least one millisecond. |
 /// | `max_size = 10_000` | How many records the bucket holds at most; 1 or more. |
-/// | `evict = "oldest"` | Which record leaves a full bucket: `oldest`, the first created, which is also the default; `lru`, the one not read for longest. Needs `max_size`. |
+/// | `evict = "oldest"` | Which record leaves a full bucket: `oldest`, the first created, which is also the default; `lru`, one not read for long (up to 1 in 256 of `max_size` at once, 64 at most). Needs `max_size`. |
 /// | `persistent = false` | Keeps the bucket out of what is saved. |
 /// | `version = 2` | The version of the struct; 1 without it. To be raised when records that were kept need a conversion. |
 /// | `migrate(from = UserV1)` | The struct of an earlier version, a bucket too: what it has kept is turned into this one by `From` or `TryFrom`. Needs `version`. |

@@ -1,5 +1,6 @@
 //! What differs between two versions of a record table: found by walking both, and passing over all that they share.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::{BITS, Counted, Leaf, MASK, Node, RowId, Rows, WIDTH};
@@ -20,18 +21,22 @@ impl<T: Counted> Rows<T> {
         }
         // The two tails, where the walk through the tries did not meet them.
         if self.tail_start() == newer.tail_start() {
-            let shared = Arc::ptr_eq(&self.tail, &newer.tail);
-            let skip = if shared { self.tail_len() } else { 0 };
-            let own = (&*self.tail, self.tail_len());
-            slots(self.tail_start(), skip, Some(own), Some((&*newer.tail, newer.tail_len())), visit);
+            slots(self.tail_start(), Some(self.tail_side()), Some(newer.tail_side()), visit);
         } else {
             if !walk.tail_seen {
-                slots(self.tail_start(), 0, Some((&*self.tail, self.tail_len())), None, visit);
+                slots(self.tail_start(), Some(self.tail_side()), None, visit);
             }
-            slots(newer.tail_start(), 0, None, Some((&*newer.tail, newer.tail_len())), visit);
+            slots(newer.tail_start(), None, Some(newer.tail_side()), visit);
         }
     }
+
+    fn tail_side(&self) -> Side<'_, T> {
+        (&self.tail, self.first_slot(self.tail_start())..self.tail_len())
+    }
 }
+
+/// A leaf, and which of its slots are of the version.
+type Side<'a, T> = (&'a Leaf<T>, Range<usize>);
 
 struct Walk<'a, T> {
     old: &'a Rows<T>,
@@ -45,6 +50,7 @@ impl<'a, T: Counted> Walk<'a, T> {
         if let (Some((a, x)), Some((b, y))) = (old, new)
             && x == y
             && same(a, b)
+            && !self.first_rows_went(start, x)
         {
             return;
         }
@@ -68,6 +74,12 @@ impl<'a, T: Counted> Walk<'a, T> {
         }
     }
 
+    /// Whether rows of a subtree that both versions share were the first ones of the old version, and are the new one's no more.
+    fn first_rows_went(&self, start: u64, height: u32) -> bool {
+        let (old, new) = (self.old.first, self.new.first);
+        old < new && start < new && (new - 1 - start) >> (BITS * (height + 1)) == 0
+    }
+
     fn leaf(
         &mut self,
         old: Option<&'a Leaf<T>>,
@@ -75,24 +87,19 @@ impl<'a, T: Counted> Walk<'a, T> {
         start: u64,
         visit: Visit<'_, 'a, T>,
     ) {
-        let whole = |leaf| (leaf, WIDTH);
-        let mut old = old.map(whole);
+        let mut old = old.map(|leaf| (leaf, self.old.first_slot(start)..WIDTH));
         if !self.tail_seen && start >= self.old.tail_start() && start < self.new.tail_start() {
             self.tail_seen = true;
-            let tail = Some((&*self.old.tail, self.old.tail_len()));
+            let tail = Some(self.old.tail_side());
             if start == self.old.tail_start() {
                 // The old tail has been filed since.
                 old = tail;
             } else {
                 // And nothing is left of it.
-                slots(self.old.tail_start(), 0, tail, None, visit);
+                slots(self.old.tail_start(), tail, None, visit);
             }
         }
-        let skip = match (old, new) {
-            (Some((old, len)), Some(new)) if std::ptr::eq(old, new) => len,
-            _ => 0,
-        };
-        slots(start, skip, old, new.map(whole), visit);
+        slots(start, old, new.map(|leaf| (leaf, self.new.first_slot(start)..WIDTH)), visit);
     }
 }
 
@@ -111,20 +118,19 @@ fn leaf<T>(tree: Tree<'_, T>) -> Option<&Leaf<T>> {
     }
 }
 
-/// The slots of two leaves from `skip` on, each up to its own length.
-fn slots<'a, T>(
-    start: u64,
-    skip: usize,
-    old: Option<(&'a Leaf<T>, usize)>,
-    new: Option<(&'a Leaf<T>, usize)>,
-    visit: Visit<'_, 'a, T>,
-) {
+/// The slots of two leaves; if they are one, those that only one version has.
+fn slots<'a, T>(start: u64, old: Option<Side<'a, T>>, new: Option<Side<'a, T>>, visit: Visit<'_, 'a, T>) {
     debug_assert_eq!(start & MASK, 0, "leaves stand at multiples of their width");
-    for at in skip..WIDTH {
-        let value = |leaf: Option<(&'a Leaf<T>, usize)>| {
-            leaf.filter(|(_, len)| at < *len).and_then(|(leaf, _)| leaf.slots[at].get())
+    let shared = matches!((&old, &new), (Some((old, _)), Some((new, _))) if std::ptr::eq(*old, *new));
+    for at in 0..WIDTH {
+        let value = |side: &Option<Side<'a, T>>| {
+            let (leaf, slots) = side.as_ref()?;
+            if slots.contains(&at) { leaf.slots[at].get() } else { None }
         };
-        let (old, new) = (value(old), value(new));
+        let (old, new) = (value(&old), value(&new));
+        if shared && old.is_some() == new.is_some() {
+            continue;
+        }
         if old.is_some() || new.is_some() {
             visit(RowId(start + at as u64), old, new);
         }

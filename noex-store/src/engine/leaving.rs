@@ -3,8 +3,8 @@
 
 use std::ops::ControlFlow;
 
-use super::RowId;
 use super::tree::Tree;
+use super::{RowId, Rows};
 use crate::bucket::Bucket;
 use crate::bucket::record::Record;
 use crate::schema::{Evict, Schema};
@@ -18,8 +18,71 @@ pub(crate) const NEVER: u64 = u64::MAX;
 pub(crate) struct Leaving<K> {
     /// By the time at which they expire. `None` until there is one that does.
     expiries: Option<Tree<(u64, RowId)>>,
-    /// By their creation, those of one millisecond by their key. Only in a bucket whose oldest record makes room.
-    ages: Option<Tree<(u64, K, RowId)>>,
+    /// Only in a bucket whose oldest record makes room.
+    ages: Option<Ages<K>>,
+}
+
+/// The records of a table by their creation, those of one millisecond by their key.
+///
+/// Rows ascend by their creation, so that only the oldest ones need to be known in order, which those of one millisecond may not
+/// have in their rows: an insert does nothing here.
+struct Ages<K> {
+    /// The records of the rows below `next`.
+    order: Tree<(u64, K, RowId)>,
+    next: RowId,
+    /// When the newest record came.
+    newest: u64,
+    /// Whether rows do ascend by their creation. Those of a store that another program wrote may not; all are in `order` then.
+    ascend: bool,
+}
+
+impl<K: Ord + Clone> Ages<K> {
+    fn new() -> Self {
+        Self { order: Tree::default(), next: RowId(0), newest: 0, ascend: true }
+    }
+
+    fn entry<B: Bucket<Key = K>>(record: &Record<B>) -> (u64, K, RowId) {
+        (record.meta().created_at, record.key().clone(), record.meta().row)
+    }
+
+    fn add<B: Bucket<Key = K>>(&mut self, record: &Record<B>) {
+        self.ascend &= record.created_at() >= self.newest;
+        self.newest = self.newest.max(record.created_at());
+        if record.meta().row < self.next {
+            self.order.insert(Self::entry(record));
+        }
+    }
+
+    fn remove<B: Bucket<Key = K>>(&mut self, record: &Record<B>) {
+        if record.meta().row < self.next {
+            self.order.remove(&Self::entry(record));
+        }
+    }
+
+    fn oldest<B: Bucket<Key = K>>(&mut self, n: usize, rows: &Rows<Record<B>>) -> Vec<RowId> {
+        let Self { order, next, ascend, .. } = self;
+        let _ = rows.visit(*next, &mut |row, record| {
+            let last = n.checked_sub(1).and_then(|last| order.at(last));
+            if *ascend && last.is_some_and(|(created_at, ..)| record.created_at() > *created_at) {
+                return ControlFlow::Break(());
+            }
+            order.insert(Self::entry(record));
+            *next = RowId(row.0 + 1);
+            ControlFlow::Continue(())
+        });
+        let mut oldest = Vec::with_capacity(n);
+        let _ = order.visit(0..n.min(order.len()), &mut |(_, _, row)| {
+            oldest.push(*row);
+            ControlFlow::Continue(())
+        });
+        oldest
+    }
+}
+
+impl<K: Clone> Clone for Ages<K> {
+    fn clone(&self) -> Self {
+        Self { order: self.order.clone(), ..*self }
+    }
 }
 
 impl<K: Clone> Clone for Leaving<K> {
@@ -31,7 +94,7 @@ impl<K: Clone> Clone for Leaving<K> {
 impl<K: Ord + Clone> Leaving<K> {
     pub(crate) fn new(schema: &Schema) -> Self {
         let by_age = schema.max_size.is_some() && schema.evict == Evict::Oldest;
-        Self { expiries: None, ages: by_age.then(Tree::default) }
+        Self { expiries: None, ages: by_age.then(Ages::new) }
     }
 
     /// The records of a table. O(n log n), by sorting.
@@ -42,23 +105,19 @@ impl<K: Ord + Clone> Leaving<K> {
         let mut leaving = Self::new(schema);
         leaving.expiries = (!expiries.is_empty()).then(|| Tree::from_sorted(expiries));
         if let Some(by_age) = &mut leaving.ages {
-            let age =
-                |record: &Record<B>| (record.meta().created_at, record.key().clone(), record.meta().row);
-            let mut ages: Vec<_> = records.iter().map(age).collect();
-            ages.sort_unstable();
-            *by_age = Tree::from_sorted(ages);
+            records.iter().for_each(|record| by_age.add(record));
         }
         leaving
     }
 
-    /// O(log n) where the record expires or the bucket has a limit.
+    /// O(log n) where the record expires.
     pub(crate) fn add<B: Bucket<Key = K>>(&mut self, record: &Record<B>) {
         let meta = record.meta();
         if let Some(at) = record.expires_at() {
             self.expiries.get_or_insert_default().insert((at, meta.row));
         }
         if let Some(ages) = &mut self.ages {
-            ages.insert((meta.created_at, record.key().clone(), meta.row));
+            ages.add(record);
         }
     }
 
@@ -68,22 +127,26 @@ impl<K: Ord + Clone> Leaving<K> {
             expiries.remove(&(at, meta.row));
         }
         if let Some(ages) = &mut self.ages {
-            ages.remove(&(meta.created_at, record.key().clone(), meta.row));
+            ages.remove(record);
         }
     }
 
     pub(crate) fn replace<B: Bucket<Key = K>>(&mut self, old: &Record<B>, new: &Record<B>) {
-        let times = |record: &Record<B>| (record.expires_at(), record.created_at());
-        if times(old) != times(new) {
-            self.remove(old);
-            self.add(new);
+        if (old.expires_at(), old.created_at()) == (new.expires_at(), new.created_at()) {
+            return;
         }
+        self.remove(old);
+        if let Some(ages) = &mut self.ages {
+            // One that was created anew in the row of the one before it.
+            ages.ascend &= old.created_at() == new.created_at();
+        }
+        self.add(new);
     }
 
     pub(crate) fn clear(&mut self) {
         self.expiries = None;
         if let Some(ages) = &mut self.ages {
-            *ages = Tree::default();
+            *ages = Ages::new();
         }
     }
 
@@ -107,15 +170,8 @@ impl<K: Ord + Clone> Leaving<K> {
         rows
     }
 
-    /// The rows of the `n` oldest records. O(log records + n).
-    pub(crate) fn oldest(&self, n: usize) -> Vec<RowId> {
-        let mut rows = Vec::with_capacity(n);
-        if let Some(ages) = &self.ages {
-            let _ = ages.visit(0..n.min(ages.len()), &mut |(_, _, row)| {
-                rows.push(*row);
-                ControlFlow::Continue(())
-            });
-        }
-        rows
+    /// The rows of the `n` oldest records of a table, which has these. O(n × log records) over many calls: each record is put in order once.
+    pub(crate) fn oldest<B: Bucket<Key = K>>(&mut self, n: usize, rows: &Rows<Record<B>>) -> Vec<RowId> {
+        self.ages.as_mut().map_or_else(Vec::new, |ages| ages.oldest(n, rows))
     }
 }

@@ -4,7 +4,8 @@
 //! The slots of a leaf are write-once cells, so an append fills the next slot of the shared tail **in place**, without a
 //! copy: an older snapshot stops at its own end and never looks at that slot. A slot that is already filled, by a write
 //! that was given up before it was published, makes the tail be copied first. Removed rows leave holes; a leaf without
-//! rows is freed. Row ids are never used twice.
+//! rows is freed. The first row of all, which leaves a queue and a bucket whose oldest makes room, goes without a copy, too: a
+//! version starts where it does, and looks at nothing before. Row ids are never used twice.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
@@ -36,6 +37,9 @@ pub(crate) struct Rows<T> {
     /// Levels of inner nodes above the leaves of `root`.
     height: u32,
     tail: Arc<Leaf<T>>,
+    /// No row below it belongs to this version; the leaf that it is in may hold some of them still, so that the first row goes
+    /// without a copy of the leaf. Invariant: every leaf of `root` has a row of this version.
+    first: u64,
     /// Invariant: the row id that the next append gets; no row at or above it belongs to this version of the table.
     next: u64,
     len: usize,
@@ -58,13 +62,7 @@ struct Leaf<T> {
 
 impl<T> Clone for Rows<T> {
     fn clone(&self) -> Self {
-        Self {
-            root: self.root.clone(),
-            height: self.height,
-            tail: Arc::clone(&self.tail),
-            next: self.next,
-            len: self.len,
-        }
+        Self { root: self.root.clone(), height: self.height, tail: Arc::clone(&self.tail), ..*self }
     }
 }
 
@@ -112,13 +110,18 @@ impl<T: Counted> Leaf<T> {
     fn count(&self, len: usize) -> usize {
         self.slots[..len].iter().filter(|slot| slot.get().is_some()).count()
     }
+
+    /// Whether no slot from one on has a value.
+    fn is_empty_from(&self, at: usize) -> bool {
+        self.slots[at..].iter().all(|slot| slot.get().is_none())
+    }
 }
 
 impl<T: Counted> Rows<T> {
     /// A table whose first row id is `next`, rounded up to a whole leaf.
     pub(crate) fn starting_at(next: u64) -> Self {
         let next = next.next_multiple_of(WIDTH as u64);
-        Self { root: None, height: 0, tail: Arc::new(Leaf::empty()), next, len: 0 }
+        Self { root: None, height: 0, tail: Arc::new(Leaf::empty()), first: next, next, len: 0 }
     }
 
     /// The number of rows. O(1).
@@ -134,7 +137,7 @@ impl<T: Counted> Rows<T> {
     /// An independent copy that never fills a slot which others share. O(1), copies the tail.
     pub(crate) fn fork(&self) -> Self {
         let tail = Arc::new(self.tail.copy(self.tail_len(), None));
-        Self { root: self.root.clone(), height: self.height, tail, next: self.next, len: self.len }
+        Self { root: self.root.clone(), tail, ..*self }
     }
 
     /// Leaves row ids out, so that the next append gets this one, if it is not passed already. Only for a table that shares
@@ -159,26 +162,49 @@ impl<T: Counted> Rows<T> {
         (self.next & MASK) as usize
     }
 
-    /// The value of a row. O(log n) with sixteen children a node: five loads at a million rows.
+    /// The first slot of the leaf that starts at a row which may be of this version.
+    fn first_slot(&self, start: u64) -> usize {
+        self.first.saturating_sub(start).min(WIDTH as u64) as usize
+    }
+
+    /// The leaf in which a row below `next` stands, if there is one.
     #[inline]
-    pub(crate) fn get(&self, row: RowId) -> Option<&T> {
-        if row.0 >= self.tail_start() {
-            return if row.0 < self.next { self.tail.slots[(row.0 & MASK) as usize].get() } else { None };
+    fn leaf(&self, row: u64) -> Option<&Leaf<T>> {
+        if row >= self.tail_start() {
+            return Some(&self.tail);
         }
-        if row.0 >> (BITS * (self.height + 1)) != 0 {
+        if row >> (BITS * (self.height + 1)) != 0 {
             return None;
         }
         let mut node = self.root.as_ref()?;
         let mut shift = BITS * self.height;
         loop {
             match node {
-                Node::Leaf(leaf) => return leaf.slots[(row.0 & MASK) as usize].get(),
+                Node::Leaf(leaf) => return Some(leaf),
                 Node::Inner(inner) => {
-                    node = inner.children[((row.0 >> shift) & MASK) as usize].as_ref()?;
+                    node = inner.children[((row >> shift) & MASK) as usize].as_ref()?;
                     shift -= BITS;
                 }
             }
         }
+    }
+
+    /// How many rows `root` holds that are below `first`.
+    fn gone(&self) -> usize {
+        match self.first & MASK {
+            0 => 0,
+            _ if self.first >= self.tail_start() => 0,
+            at => self.leaf(self.first).map_or(0, |leaf| leaf.count(at as usize)),
+        }
+    }
+
+    /// The value of a row. O(log n) with sixteen children a node: five loads at a million rows.
+    #[inline]
+    pub(crate) fn get(&self, row: RowId) -> Option<&T> {
+        if row.0 < self.first || row.0 >= self.next {
+            return None;
+        }
+        self.leaf(row.0)?.slots[(row.0 & MASK) as usize].get()
     }
 
     /// Appends a value and returns its row id. O(1) but for every sixteenth row, which files the full tail.
@@ -202,10 +228,10 @@ impl<T: Counted> Rows<T> {
 
     /// Hangs a full leaf into the trie.
     fn file(&mut self, start: u64, leaf: Arc<Leaf<T>>) {
-        let count = leaf.count(WIDTH);
-        if count == 0 {
+        if leaf.is_empty_from(self.first_slot(start)) {
             return;
         }
+        let count = leaf.count(WIDTH);
         while start >> (BITS * (self.height + 1)) != 0 {
             if let Some(root) = self.root.take() {
                 let mut children = [const { None }; WIDTH];
@@ -223,10 +249,42 @@ impl<T: Counted> Rows<T> {
         self.change(row, Some(value))
     }
 
-    /// Removes a row and returns its value. O(log n), copies one node a level.
+    /// Removes a row and returns its value. O(log n), copies one node a level; the first row goes without a copy but for every
+    /// sixteenth, with which a leaf goes, and is held until then.
     pub(crate) fn remove(&mut self, row: RowId) -> Option<T> {
+        if self.first_row() == Some(row) {
+            return self.remove_first(row);
+        }
         let old = self.change(row, None)?;
         self.len -= 1;
+        Some(old)
+    }
+
+    fn first_row(&self) -> Option<RowId> {
+        let mut first = None;
+        let _ = self.visit(RowId(0), &mut |row, _| {
+            first = Some(row);
+            ControlFlow::Break(())
+        });
+        first
+    }
+
+    fn remove_first(&mut self, row: RowId) -> Option<T> {
+        let old = self.get(row)?.clone();
+        self.first = row.0 + 1;
+        self.len -= 1;
+        if self.len == 0 {
+            self.root = None;
+            self.tail = Arc::new(Leaf::empty());
+        } else if row.0 < self.tail_start()
+            && self.leaf(row.0).is_some_and(|leaf| leaf.is_empty_from(self.first_slot(row.0 & !MASK)))
+            && let Some(root) = &mut self.root
+        {
+            root.take_leaf(row.0, BITS * self.height);
+            if matches!(root, Node::Leaf(_)) || root.count() == 0 {
+                self.root = None;
+            }
+        }
         Some(old)
     }
 
@@ -272,11 +330,12 @@ impl<T: Counted> Rows<T> {
         from: RowId,
         visit: &mut impl FnMut(u64, &'a [OnceLock<T>]) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
+        let from = from.0.max(self.first);
         if let Some(root) = &self.root {
-            root.leaves(0, BITS * self.height, from.0, visit)?;
+            root.leaves(0, BITS * self.height, from, visit)?;
         }
         let (start, len) = (self.tail_start(), self.tail_len());
-        let skip = from.0.saturating_sub(start).min(len as u64) as usize;
+        let skip = from.saturating_sub(start).min(len as u64) as usize;
         visit(start + skip as u64, &self.tail.slots[skip..len])
     }
 
@@ -287,13 +346,14 @@ impl<T: Counted> Rows<T> {
         visit: &mut impl FnMut(RowId, &T) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let start = self.tail_start();
-        for at in (0..self.tail_len().min(end.0.saturating_sub(start) as usize)).rev() {
+        let len = (self.tail_len() as u64).min(end.0.saturating_sub(start)) as usize;
+        for at in (self.first_slot(start)..len).rev() {
             if let Some(value) = self.tail.slots[at].get() {
                 visit(RowId(start + at as u64), value)?;
             }
         }
         match &self.root {
-            Some(root) => root.visit_rev(0, BITS * self.height, end.0, visit),
+            Some(root) => root.visit_rev(0, BITS * self.height, self.first, end.0, visit),
             None => ControlFlow::Continue(()),
         }
     }
@@ -301,14 +361,15 @@ impl<T: Counted> Rows<T> {
     /// The row that has `skip` rows before it. O(log n).
     pub(crate) fn nth(&self, mut skip: usize) -> Option<RowId> {
         if let Some(root) = &self.root {
-            let count = root.count();
+            let gone = self.gone();
+            let count = root.count() - gone;
             if skip < count {
-                return root.nth(0, BITS * self.height, skip);
+                return root.nth(0, BITS * self.height, skip + gone);
             }
             skip -= count;
         }
         let start = self.tail_start();
-        (0..self.tail_len())
+        (self.first_slot(start)..self.tail_len())
             .filter(|at| self.tail.slots[*at].get().is_some())
             .nth(skip)
             .map(|at| RowId(start + at as u64))
@@ -371,6 +432,22 @@ impl<T: Counted> Node<T> {
         }
     }
 
+    /// Takes out the leaf in which a row stands, unless it is this node; how many rows it held.
+    fn take_leaf(&mut self, row: u64, shift: u32) -> usize {
+        let inner = match self {
+            Self::Leaf(leaf) => return leaf.count(WIDTH),
+            Self::Inner(inner) => Arc::make_mut(inner),
+        };
+        let child = &mut inner.children[((row >> shift) & MASK) as usize];
+        let Some(node) = child else { return 0 };
+        let held = node.take_leaf(row, shift - BITS);
+        inner.count -= held;
+        if matches!(node, Self::Leaf(_)) || node.count() == 0 {
+            *child = None;
+        }
+        held
+    }
+
     fn leaves<'a>(
         &'a self,
         start: u64,
@@ -399,13 +476,15 @@ impl<T: Counted> Node<T> {
         &self,
         start: u64,
         shift: u32,
+        first: u64,
         end: u64,
         visit: &mut impl FnMut(RowId, &T) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         match self {
             Self::Leaf(leaf) => {
                 let take = end.saturating_sub(start).min(WIDTH as u64) as usize;
-                for (at, slot) in leaf.slots[..take].iter().enumerate().rev() {
+                let skip = first.saturating_sub(start).min(take as u64) as usize;
+                for (at, slot) in leaf.slots[..take].iter().enumerate().skip(skip).rev() {
                     if let Some(value) = slot.get() {
                         visit(RowId(start + at as u64), value)?;
                     }
@@ -417,7 +496,7 @@ impl<T: Counted> Node<T> {
                     if let Some(child) = child
                         && child_start < end
                     {
-                        child.visit_rev(child_start, shift - BITS, end, visit)?;
+                        child.visit_rev(child_start, shift - BITS, first, end, visit)?;
                     }
                 }
             }

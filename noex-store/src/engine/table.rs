@@ -407,8 +407,9 @@ impl<B: Bucket> Table<B> {
     }
 
     /// The `n` oldest records: by their creation, ties by their key. O(n × log records).
-    pub(crate) fn oldest(&self, n: usize) -> Vec<Record<B>> {
-        self.records(&self.leaving.oldest(n))
+    pub(crate) fn oldest(&mut self, n: usize) -> Vec<Record<B>> {
+        let oldest = self.leaving.oldest(n, &self.rows);
+        self.records(&oldest)
     }
 
     /// The records of these rows.
@@ -430,7 +431,7 @@ impl<B: Bucket> Table<B> {
     pub(crate) fn unused(&self, n: usize, new: RowId) -> Vec<Record<B>> {
         let hand = &self.shared.hand;
         let mut found: Vec<Record<B>> = Vec::with_capacity(n);
-        let mut rows = HashSet::with_capacity(n);
+        let mut earlier = HashSet::new();
         let (first, mut from) = (RowId(0), RowId(hand.load(Ordering::Relaxed)));
         // The second time around no flag is set but by readers who come by right now; the third time takes whatever is there.
         for round in 0..4 {
@@ -440,7 +441,7 @@ impl<B: Bucket> Table<B> {
                     return ControlFlow::Break(());
                 }
                 let is_used = round < 2 && record.take_used();
-                if !is_used && rows.insert(row) {
+                if !is_used && !earlier.contains(&row) {
                     found.push(record.clone());
                     hand.store(row.0 + 1, Ordering::Relaxed);
                 }
@@ -449,6 +450,7 @@ impl<B: Bucket> Table<B> {
             if found.len() == n {
                 break;
             }
+            earlier.extend(found.iter().map(|record| record.meta().row));
             from = first;
         }
         found

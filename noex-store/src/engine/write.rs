@@ -1,7 +1,6 @@
 //! A commit in the making: copies of the tables that it changes.
 
 use std::any::Any;
-use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -16,6 +15,11 @@ use crate::bucket::Bucket;
 use crate::bucket::record::{Meta, Record};
 use crate::error::Error;
 use crate::schema::{Evict, Ttl};
+
+/// A full bucket that drops what nobody uses makes room for one of so many of its records at once, up to this many: they share
+/// the way down the indexes. One that drops its oldest keeps all that it may.
+const ROOM_ONE_OF: usize = 256;
+const MOST_ROOM: usize = 64;
 
 /// A commit in the making: copies of the tables that it changes.
 pub(crate) struct Write {
@@ -59,7 +63,9 @@ trait AnyEdit {
     /// Does what follows from the changes. The last thing that runs the record's code, which may panic: the edit can be given
     /// up still.
     fn complete(&mut self);
-    fn finish(self: Box<Self>) -> Option<Finished>;
+    /// Whether nothing is changed in the end: all that was inserted may have made room again.
+    fn is_empty(&self) -> bool;
+    fn finish(self: Box<Self>) -> Finished;
     /// Leaves nothing behind in what `base` shares with the table.
     fn give_up(&self, base: &Root, slot: Slot);
 }
@@ -82,13 +88,14 @@ impl<B: Bucket> AnyEdit for Edit<B> {
         self.evicted = self.evict();
     }
 
-    fn finish(self: Box<Self>) -> Option<Finished> {
+    fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    fn finish(self: Box<Self>) -> Finished {
         let Self { mut table, changes, evicted, .. } = *self;
-        if changes.is_empty() {
-            return None;
-        }
         let fresh = table.keep();
-        Some(Finished { table: Arc::new(table), changes: Box::new(BucketChanges(changes)), evicted, fresh })
+        Finished { table: Arc::new(table), changes: Box::new(BucketChanges(changes)), evicted, fresh }
     }
 
     fn give_up(&self, base: &Root, slot: Slot) {
@@ -175,9 +182,12 @@ impl Write {
         }
         let mut buckets = SmallVec::new();
         for (slot, edit) in self.edits.drain(..) {
-            if let Some(Finished { table, changes, evicted, fresh }) = edit.finish()
-                && let Some(entry) = slots.get_mut(slot.0)
-            {
+            if edit.is_empty() {
+                edit.give_up(&self.base, slot);
+                continue;
+            }
+            if let Some(entry) = slots.get_mut(slot.0) {
+                let Finished { table, changes, evicted, fresh } = edit.finish();
                 self.evicted += evicted;
                 self.fresh.push((slot, fresh));
                 self.soonest = self.soonest.min(table.soonest());
@@ -309,38 +319,50 @@ impl<B: Bucket> Edit<B> {
         Ok(())
     }
 
-    /// Takes records out of a bucket that holds more than it may, and tells how many. O(evicted × log n + changes).
+    /// Takes records out of a bucket that holds more than it may, and tells how many.
+    /// O(evicted × log n + changes × log evicted).
     fn evict(&mut self) -> usize {
         let max = B::schema().max_size.unwrap_or(usize::MAX);
         let excess = self.table.len().saturating_sub(max);
         if excess == 0 {
             return 0;
         }
-        let leaving = match B::schema().evict {
-            Evict::Lru => self.table.unused(excess, self.first_new),
+        let mut leaving = match B::schema().evict {
+            Evict::Lru => {
+                let before = self.table.len().saturating_sub(self.changes.len());
+                let room = (max / ROOM_ONE_OF).min(MOST_ROOM).min(before.saturating_sub(excess));
+                self.table.unused(excess + room, self.first_new)
+            }
             _ => self.table.oldest(excess),
         };
         self.table.remove_many(&leaving);
-        // A record has one change in a commit, whatever happened to it.
-        let rows: HashSet<RowId> = leaving.iter().map(|record| record.meta().row).collect();
-        let mut told = HashSet::new();
-        self.changes.retain(|change| match change {
-            Change::Inserted(new) if rows.contains(&new.meta().row) => {
-                told.insert(new.meta().row);
-                false
+        let evicted = leaving.len();
+        // A record has one change in a commit, whatever happened to it: `true` for those whose change is told.
+        let mut rows: Vec<_> = leaving.iter().map(|record| (record.meta().row, false)).collect();
+        rows.sort_unstable();
+        let find = |rows: &[(RowId, bool)], record: &Record<B>| {
+            rows.binary_search_by_key(&record.meta().row, |(row, _)| *row).ok()
+        };
+        let mut tell = |record: &Record<B>| match find(&rows, record).and_then(|at| rows.get_mut(at)) {
+            Some((_, told)) => {
+                *told = true;
+                true
             }
-            Change::Updated { old, new } if rows.contains(&new.meta().row) => {
-                told.insert(new.meta().row);
+            None => false,
+        };
+        self.changes.retain(|change| match change {
+            Change::Inserted(new) => !tell(new),
+            Change::Updated { old, new } if tell(new) => {
                 *change = Change::Deleted { record: old.clone(), reason: Reason::Evicted };
                 true
             }
             _ => true,
         });
-        for record in leaving {
-            if !told.contains(&record.meta().row) {
-                self.changes.push(Change::Deleted { record, reason: Reason::Evicted });
-            }
-        }
-        excess
+        leaving.retain(|record| {
+            find(&rows, record).is_some_and(|at| rows.get(at).is_some_and(|(_, told)| !told))
+        });
+        let evictions = leaving.into_iter();
+        self.changes.extend(evictions.map(|record| Change::Deleted { record, reason: Reason::Evicted }));
+        evicted
     }
 }

@@ -207,7 +207,7 @@ pub enum Evict {
     /// The one that was created first.
     #[default]
     Oldest,
-    /// The one that was not read for the longest time.
+    /// One that was not used for long, by SIEVE. A full bucket makes room for one of 256 of its records at once, and for 64 at most.
     Lru,
 }
 

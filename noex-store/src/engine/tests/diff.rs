@@ -51,7 +51,7 @@ fn versions_differ_as_maps_do() {
         for step in 0..1500_usize {
             let value = seed << 32 | step as u64;
             let row = some_row(&rows, &model, &mut random);
-            match random.below(20) {
+            match random.below(22) {
                 0..=7 => {
                     model.insert(rows.push(value).0, value);
                 }
@@ -73,12 +73,18 @@ fn versions_differ_as_maps_do() {
                     rows.remove(RowId(row));
                     model.remove(&row);
                 }),
-                17 => {
+                17 => (0..random.below(40)).for_each(|_| {
+                    // The first ones, as from a queue.
+                    if let Some((first, _)) = model.pop_first() {
+                        rows.remove(RowId(first));
+                    }
+                }),
+                18 => {
                     // A write that is given up fills slots of the shared tail.
                     let mut given_up = rows.clone();
                     (0..random.below(40)).for_each(|_| push(&mut given_up, u64::MAX));
                 }
-                18 if random.below(15) == 0 => {
+                19 if random.below(15) == 0 => {
                     rows = Rows::starting_at(rows.next().0);
                     model.clear();
                 }

@@ -82,21 +82,31 @@ impl Version {
 
     /// The invariants of the nodes: exact counts, nothing empty, everything below the tail.
     fn check_nodes(&self) {
-        let filed = self.rows.root.as_ref().map_or(0, |root| check_node(root, self.rows.height));
-        let tail = self.rows.tail.count(self.rows.tail_len());
-        assert_eq!(filed + tail, self.rows.len);
+        let Rows { root, height, tail, first, .. } = &self.rows;
+        let filed = root.as_ref().map_or(0, |root| check_node(root, *height, 0, *first));
+        let start = self.rows.first_slot(self.rows.tail_start()).min(self.rows.tail_len());
+        let tail = tail.count(self.rows.tail_len()) - tail.count(start);
+        assert_eq!(filed - self.rows.gone() + tail, self.rows.len);
+        if self.rows.len == 0 {
+            assert!(root.is_none() && self.rows.tail.count(self.rows.tail_len()) == 0, "nothing is held");
+        }
     }
 }
 
-fn check_node(node: &Node<u64>, height: u32) -> usize {
+fn check_node(node: &Node<u64>, height: u32, start: u64, first: u64) -> usize {
     let count = match node {
         Node::Leaf(leaf) => {
             assert_eq!(height, 0, "leaves hang at one depth");
+            let skip = first.saturating_sub(start).min(W) as usize;
+            assert!(!leaf.is_empty_from(skip), "a leaf without a row of this version is freed");
             leaf.count(WIDTH)
         }
         Node::Inner(inner) => {
-            let below: usize =
-                inner.children.iter().flatten().map(|child| check_node(child, height - 1)).sum();
+            let mut below = 0;
+            for (at, child) in inner.children.iter().enumerate() {
+                let start = start + ((at as u64) << (BITS * height));
+                below += child.as_ref().map_or(0, |child| check_node(child, height - 1, start, first));
+            }
             assert_eq!(inner.count, below);
             below
         }
@@ -131,7 +141,7 @@ fn versions_agree_with_a_map() {
         for step in 0..4000_u64 {
             let (count, at) = (versions.len(), random.below(versions.len()));
             let version = &mut versions[at];
-            match random.below(40) {
+            match random.below(41) {
                 0..=17 => version.push(step),
                 18..=21 => (0..random.below(100) as u64).for_each(|more| version.push(step + more)),
                 22..=26 => version.replace(version.row(&mut random), step),
@@ -141,8 +151,14 @@ fn versions_agree_with_a_map() {
                     let from = version.row(&mut random);
                     (from..from + random.below(200) as u64).for_each(|row| version.remove(row));
                 }
-                33 if random.below(4) == 0 => *version = Version::starting_at(version.next),
-                34..=35 => {
+                // The first ones, as from a queue.
+                33 => (0..random.below(50)).for_each(|_| {
+                    if let Some(first) = version.model.keys().next().copied() {
+                        version.remove(first);
+                    }
+                }),
+                34 if random.below(4) == 0 => *version = Version::starting_at(version.next),
+                35..=36 => {
                     // A write that is given up: its copy may have filled slots of the shared tail.
                     let mut given_up = version.clone();
                     for more in 0..random.below(40) as u64 {
@@ -150,11 +166,11 @@ fn versions_agree_with_a_map() {
                     }
                     given_up.remove(given_up.row(&mut random));
                 }
-                36..=37 if count < 10 => {
+                37..=38 if count < 10 => {
                     let copy = version.clone();
                     versions.push(copy);
                 }
-                38 if count > 1 => drop(versions.swap_remove(at)),
+                39 if count > 1 => drop(versions.swap_remove(at)),
                 _ => {}
             }
             if step % 64 == 0 {
@@ -198,6 +214,30 @@ fn an_emptied_table_goes_on_where_it_was() {
     version.check(&mut random);
     full.check(&mut random);
     assert_eq!(version.rows.nth(0), Some(RowId(2100)));
+}
+
+#[test]
+fn a_queue_holds_no_more_than_a_leaf_of_what_has_left() {
+    let mut rows: Rows<Arc<u64>> = Rows::starting_at(0);
+    let mut held = std::collections::VecDeque::new();
+    for number in 0..5_000 {
+        let value = Arc::new(number);
+        held.push_back((rows.next(), Arc::downgrade(&value)));
+        rows.push(value);
+        if number % 100 == 50 {
+            // No other version shares it then, and so it need not be copied.
+            while rows.len() > 20 {
+                let first = rows.nth(0).expect("it has rows");
+                assert!(rows.remove(first).is_some());
+            }
+        }
+        held.retain(|(_, value)| value.strong_count() > 0);
+        assert!(held.len() < rows.len() + WIDTH, "{} of {}", held.len(), rows.len());
+    }
+    while let Some(first) = rows.nth(0) {
+        rows.remove(first);
+    }
+    assert!(held.iter().all(|(_, value)| value.strong_count() == 0), "and an empty one holds none");
 }
 
 #[test]
