@@ -38,6 +38,8 @@ struct Row<B> {
     /// Whether the record was read since it was last looked at to make room. Beside the count of the `Arc`, which every reader
     /// writes anyway.
     used: AtomicBool,
+    /// Whether a write has taken the record out, which need not be in the version at hand, nor have been published.
+    may_be_gone: AtomicBool,
     value: B,
 }
 
@@ -57,7 +59,7 @@ impl<B> Record<B> {
     pub(crate) fn new(value: B, meta: Meta) -> Self {
         // A record that is written again was used.
         let used = AtomicBool::new(meta.version > 1);
-        Self { row: Arc::new(Row { meta, used, value }) }
+        Self { row: Arc::new(Row { meta, used, may_be_gone: AtomicBool::new(false), value }) }
     }
 
     /// The bytes of a record, without what its value owns.
@@ -69,6 +71,16 @@ impl<B> Record<B> {
     pub(crate) fn rewritten(&self, now: u64) -> Meta {
         let meta = self.row.meta;
         Meta { version: meta.version + 1, updated_at: now, ..meta }
+    }
+
+    /// Notes that a write takes the record out.
+    pub(crate) fn set_gone(&self) {
+        self.row.may_be_gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has to be asked of a version if the record is there still. What was published is seen here by who sees that version.
+    pub(crate) fn may_be_gone(&self) -> bool {
+        self.row.may_be_gone.load(Ordering::Relaxed)
     }
 
     /// Notes that the record was read. Writes only if that is news.

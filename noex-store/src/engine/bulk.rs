@@ -13,7 +13,7 @@ const FEWEST_FOR_BUILD: usize = if cfg!(test) { 4 } else { 256 };
 /// They are where a half as many records come as there are, or a quarter leaves: an entry that is built costs a quarter to a fifth of
 /// one that is added or taken out.
 pub(super) const COMING_ONE_OF: usize = 2;
-const LEAVING_ONE_OF: usize = 4;
+pub(super) const LEAVING_ONE_OF: usize = 4;
 
 impl<B: Bucket> Table<B> {
     /// Adds records, or says which of them breaks a rule; then the table holds a part of them, and must be given up.

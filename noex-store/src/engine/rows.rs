@@ -228,10 +228,10 @@ impl<T: Counted> Rows<T> {
 
     /// Hangs a full leaf into the trie.
     fn file(&mut self, start: u64, leaf: Arc<Leaf<T>>) {
-        if leaf.is_empty_from(self.first_slot(start)) {
+        let count = leaf.count(WIDTH);
+        if count == 0 {
             return;
         }
-        let count = leaf.count(WIDTH);
         while start >> (BITS * (self.height + 1)) != 0 {
             if let Some(root) = self.root.take() {
                 let mut children = [const { None }; WIDTH];

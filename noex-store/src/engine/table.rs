@@ -6,9 +6,7 @@
 //! hold no records, so that copying their nodes touches no reference counts of records. The bench `layout` compares this
 //! with others.
 
-use std::collections::HashSet;
 use std::num::NonZeroU64;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -36,6 +34,8 @@ pub(crate) struct Table<B: Bucket> {
     /// When the next record expires. Invariant: that of `leaving`, in a table that is published.
     soonest: u64,
     shared: Arc<Shared<B>>,
+    /// Records that made room for others and are in the hash indexes still.
+    gone: Option<Arc<room::Gone<B>>>,
     /// What was inserted into the hash indexes since the clone.
     fresh: FreshList,
     /// Set in a fork: the first row id that was free where it branched off.
@@ -83,6 +83,7 @@ impl<B: Bucket> Clone for Table<B> {
             leaving: self.leaving.clone(),
             soonest: self.soonest,
             shared: Arc::clone(&self.shared),
+            gone: self.gone.clone(),
             fresh: SmallVec::new(),
             fork: self.fork,
         }
@@ -101,6 +102,7 @@ impl<B: Bucket> Table<B> {
             leaving: Leaving::new(&definition.schema),
             soonest: NEVER,
             shared: Arc::new(Shared { definition, hash, counters, hand: AtomicU64::new(0) }),
+            gone: None,
             fresh: SmallVec::new(),
             fork: None,
         }
@@ -161,13 +163,11 @@ impl<B: Bucket> Table<B> {
     /// As [`Table::get`], for a key whose hash is known.
     #[inline]
     pub(crate) fn get_hashed<Q: UniqueKey<B::Key> + ?Sized>(&self, hash: u64, key: &Q) -> Option<&Record<B>> {
-        let Some(branch) = self.fork else {
-            let end = self.rows.next();
-            return self.keys.get(hash, key, |record| record.meta().row < end);
-        };
+        let end = self.fork.unwrap_or(self.rows.next());
         self.keys.get(hash, key, |record| {
             let row = record.meta().row;
-            row < branch || self.rows.get(row).is_some_and(|own| Record::same(own, record))
+            let is_sure = row < end && (self.gone.is_none() || !record.may_be_gone());
+            is_sure || self.rows.get(row).is_some_and(|own| Record::same(own, record))
         })
     }
 
@@ -354,18 +354,29 @@ impl<B: Bucket> Table<B> {
 
     /// Removes a record of this table.
     pub(crate) fn remove(&mut self, record: &Record<B>) {
+        self.remove_ordered(record);
+        self.remove_hashed(record);
+    }
+
+    /// Removes a record from all but the hash indexes.
+    fn remove_ordered(&mut self, record: &Record<B>) {
         let row = record.meta().row;
-        let value = record.value();
         self.rows.remove(row);
         self.leaving.remove(record);
+        for index in &mut self.indexes {
+            index.remove(record.value(), row);
+        }
+    }
+
+    /// Removes a record from the hash indexes.
+    fn remove_hashed(&mut self, record: &Record<B>) {
+        let row = record.meta().row;
+        let value = record.value();
         self.keys.remove(self.shared.hash.hash(value.key()), row);
         for (unique, trie) in self.shared.definition.uniques.iter().zip(&mut self.uniques) {
             if let Some(hash) = unique.hash(value, &self.shared.hash) {
                 trie.remove(hash, |other| *other == row);
             }
-        }
-        for index in &mut self.indexes {
-            index.remove(value, row);
         }
     }
 
@@ -373,6 +384,7 @@ impl<B: Bucket> Table<B> {
     pub(crate) fn clear(&mut self) {
         self.rows = Rows::starting_at(self.rows.next().0);
         self.keys = Keys::default();
+        self.gone = None;
         self.leaving.clear();
         // One for each: clones of one would share its leaf.
         self.uniques.fill_with(HashTrie::default);
@@ -406,12 +418,6 @@ impl<B: Bucket> Table<B> {
         alive
     }
 
-    /// The `n` oldest records: by their creation, ties by their key. O(n × log records).
-    pub(crate) fn oldest(&mut self, n: usize) -> Vec<Record<B>> {
-        let oldest = self.leaving.oldest(n, &self.rows);
-        self.records(&oldest)
-    }
-
     /// The records of these rows.
     fn records(&self, rows: &[RowId]) -> Vec<Record<B>> {
         let mut records = Vec::with_capacity(rows.len());
@@ -421,39 +427,6 @@ impl<B: Bucket> Table<B> {
             }
         }
         records
-    }
-
-    /// The `n` records that make room for those from `new` on: the first ones from the hand on that nobody has used since it
-    /// came by. O(n) over many calls: a record that is passed over has been used since.
-    ///
-    /// This is SIEVE (Zhang, Yang, Yue, Vigfusson, Rashmi, *SIEVE is Simpler than LRU: an Efficient Turn-Key Eviction Algorithm
-    /// for Web Caches*, NSDI 2024): a use sets a flag and moves nothing, so that readers share no list.
-    pub(crate) fn unused(&self, n: usize, new: RowId) -> Vec<Record<B>> {
-        let hand = &self.shared.hand;
-        let mut found: Vec<Record<B>> = Vec::with_capacity(n);
-        let mut earlier = HashSet::new();
-        let (first, mut from) = (RowId(0), RowId(hand.load(Ordering::Relaxed)));
-        // The second time around no flag is set but by readers who come by right now; the third time takes whatever is there.
-        for round in 0..4 {
-            let end = if round == 3 { self.rows.next() } else { new };
-            let _ = self.rows.visit(from, &mut |row, record| {
-                if row >= end || found.len() == n {
-                    return ControlFlow::Break(());
-                }
-                let is_used = round < 2 && record.take_used();
-                if !is_used && !earlier.contains(&row) {
-                    found.push(record.clone());
-                    hand.store(row.0 + 1, Ordering::Relaxed);
-                }
-                ControlFlow::Continue(())
-            });
-            if found.len() == n {
-                break;
-            }
-            earlier.extend(found.iter().map(|record| record.meta().row));
-            from = first;
-        }
-        found
     }
 
     /// Gives the changes up: takes out of `base`, which this was cloned from, what was inserted in place.
@@ -546,6 +519,8 @@ pub(super) fn not_unique<B: Bucket>(unique: &dyn UniqueRule<B>, value: &B) -> Er
 
 #[path = "bulk.rs"]
 mod bulk;
+#[path = "room.rs"]
+mod room;
 
 #[cfg(test)]
 #[path = "tests/table.rs"]

@@ -20,6 +20,9 @@ use crate::schema::{Evict, Ttl};
 /// the way down the indexes. One that drops its oldest keeps all that it may.
 const ROOM_ONE_OF: usize = 256;
 const MOST_ROOM: usize = 64;
+/// A full bucket holds one of so many of its records, up to this many, that have left.
+const GONE_ONE_OF: usize = 16;
+const MOST_GONE: usize = 256;
 
 /// A commit in the making: copies of the tables that it changes.
 pub(crate) struct Write {
@@ -335,7 +338,7 @@ impl<B: Bucket> Edit<B> {
             }
             _ => self.table.oldest(excess),
         };
-        self.table.remove_many(&leaving);
+        self.table.make_room(&leaving, (max / GONE_ONE_OF).min(MOST_GONE));
         let evicted = leaving.len();
         // A record has one change in a commit, whatever happened to it: `true` for those whose change is told.
         let mut rows: Vec<_> = leaving.iter().map(|record| (record.meta().row, false)).collect();
