@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{start, store_of};
+use common::{Random, start, store_of};
 use noex_store::prelude::*;
 use noex_store::{TestClock, Ttl};
 
@@ -38,17 +38,6 @@ struct Full {
 struct Cache {
     #[bucket(key)]
     id: u32,
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
 }
 
 fn aged(id: u32) -> Aged {
@@ -150,10 +139,10 @@ fn the_oldest_goes_whatever_was_done_before() -> Result<(), Error> {
         let mut now = 1;
         for _ in 0..400 {
             if random.below(3) == 0 {
-                now += random.below(3);
+                now += u64::from(random.below(3));
                 clock.set(now);
             }
-            let id = random.below(60) as u32;
+            let id = random.below(60);
             let old = model.iter().copied().find(|(_, key)| *key == id);
             match random.below(12) {
                 0 => {
@@ -171,7 +160,7 @@ fn the_oldest_goes_whatever_was_done_before() -> Result<(), Error> {
                     model.insert((now, id));
                 }
                 2 => {
-                    let many: Vec<_> = (100..100 + random.below(30) as u32).rev().collect();
+                    let many: Vec<_> = (100..100 + random.below(30)).rev().collect();
                     let many = many.into_iter().filter(|id| model.iter().all(|(_, key)| key != id));
                     let many: Vec<_> = many.collect();
                     records.insert_many(many.iter().map(|id| Full { id: *id }))?;

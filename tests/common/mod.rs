@@ -16,6 +16,18 @@ use std::time::Duration;
 use noex_store::prelude::*;
 use noex_store::{Bucket, Clock};
 
+/// Numbers by xorshift (Marsaglia, *Xorshift RNGs*, 2003), from a seed that is not 0.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, end: u32) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % u64::from(end)) as u32
+    }
+}
+
 /// The value of a future that has nothing to wait for.
 pub fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
