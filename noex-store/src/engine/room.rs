@@ -69,13 +69,19 @@ impl<B: Bucket> Table<B> {
             let below = self.gone.take();
             let count = below.as_ref().map_or(0, |below| below.count) + 1;
             self.gone = Some(Arc::new(Gone { record: record.clone(), count, below }));
-        }
-        if self.gone.as_ref().is_some_and(|gone| gone.count > most) {
-            let mut next = self.gone.take();
-            while let Some(gone) = next {
-                self.remove_hashed(&gone.record);
-                next = gone.below.clone();
+            // In between, too: a list is dropped by recursion, and must not get long.
+            if count > most {
+                self.forget_gone();
             }
+        }
+    }
+
+    /// Takes those that made room out of the hash indexes. O(log n) for each.
+    fn forget_gone(&mut self) {
+        let mut next = self.gone.take();
+        while let Some(gone) = next {
+            self.remove_hashed(&gone.record);
+            next = gone.below.clone();
         }
     }
 }

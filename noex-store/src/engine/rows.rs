@@ -190,7 +190,7 @@ impl<T: Counted> Rows<T> {
     }
 
     /// How many rows `root` holds that are below `first`.
-    fn gone(&self) -> usize {
+    fn held_below_first(&self) -> usize {
         match self.first & MASK {
             0 => 0,
             _ if self.first >= self.tail_start() => 0,
@@ -361,7 +361,7 @@ impl<T: Counted> Rows<T> {
     /// The row that has `skip` rows before it. O(log n).
     pub(crate) fn nth(&self, mut skip: usize) -> Option<RowId> {
         if let Some(root) = &self.root {
-            let gone = self.gone();
+            let gone = self.held_below_first();
             let count = root.count() - gone;
             if skip < count {
                 return root.nth(0, BITS * self.height, skip + gone);

@@ -86,7 +86,7 @@ impl Version {
         let filed = root.as_ref().map_or(0, |root| check_node(root, *height, 0, *first));
         let start = self.rows.first_slot(self.rows.tail_start()).min(self.rows.tail_len());
         let tail = tail.count(self.rows.tail_len()) - tail.count(start);
-        assert_eq!(filed - self.rows.gone() + tail, self.rows.len);
+        assert_eq!(filed - self.rows.held_below_first() + tail, self.rows.len);
         if self.rows.len == 0 {
             assert!(root.is_none() && self.rows.tail.count(self.rows.tail_len()) == 0, "nothing is held");
         }

@@ -485,6 +485,45 @@ struct Aged {
     id: u64,
 }
 
+thread_local! {
+    /// How many more keys may be hashed or compared by value before one panics; `None` for any number.
+    static FUSE: std::cell::Cell<Option<u32>> = const { std::cell::Cell::new(None) };
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Fragile(u64);
+
+impl std::hash::Hash for Fragile {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        FUSE.set(FUSE.get().map(|left| left.checked_sub(1).expect("the fuse is burnt down")));
+        self.0.hash(state);
+    }
+}
+
+#[derive(noex_store_derive::Bucket, Clone, Debug, Serialize, Deserialize)]
+#[bucket(name = "fragile", crate = crate)]
+struct Breakable {
+    #[bucket(key)]
+    id: Fragile,
+}
+
+/// A list of all that made room would be dropped by a recursion that no stack has the room for.
+#[test]
+fn a_panic_among_many_that_make_room_ends_in_a_panic_alone() {
+    let mut table: Table<Breakable> = Table::new(HashState::new(Hashing::Fast));
+    let values = (0..800_000).map(|id| Breakable { id: Fragile(id) }).collect();
+    let records = table.insert_many(values, 1).expect("new keys");
+    let mut attempt = table.clone();
+    FUSE.set(Some(100));
+    let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        attempt.make_room(&records[..199_000], 256);
+    }));
+    FUSE.set(None);
+    assert!(made.is_err(), "the key's code panicked");
+    drop(attempt);
+    assert!(records.iter().step_by(1000).all(|record| table.get(record.key()).is_some()));
+}
+
 /// As in a bucket that another program has written.
 #[test]
 fn the_oldest_is_found_where_rows_do_not_ascend_by_creation() {
