@@ -89,7 +89,7 @@ use syn::DeriveInput;
 /// | `one_of = [a, b]` | Must be one of these, each text of a collection if they are texts. | `PartialEq + Debug` |
 /// | `validate = path` | A check of your own: `fn(&T) -> Result<(), impl Display>`. | any |
 /// | `references = Bucket` | Holds a key of the other bucket: checked by the compiler, not at run time. | the type of that key |
-/// | `allow_non_finite` | Allows NaN and the infinities, which are refused otherwise. | `f32`, `f64`, collections of them |
+/// | `allow_non_finite` | Allows NaN and the infinities, which are refused otherwise. They are kept, as text in the JSON. | `f32`, `f64`, collections of them |
 /// | `rename_from = "mail"` | The stored name that the field had before: what was kept by it is this field's. | any |
 ///
 /// On an `Option` field all of them speak of the value inside, and a `None` passes every rule. A default that is a literal is

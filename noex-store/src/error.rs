@@ -243,11 +243,17 @@ pub enum Error {
     },
     /// A record has no JSON, and so cannot be kept: a map in it has keys that are neither text nor numbers, say.
     #[error(
-        "bucket `{bucket}`: a record cannot be kept on a disk: {reason}; `persistent = false` keeps it in memory alone"
+        "bucket `{bucket}`: the record with the key {key} has no JSON{}: {reason}; `persistent = false` keeps a bucket in memory \
+         alone",
+        in_field(field)
     )]
     NotStorable {
         /// The bucket's name.
         bucket: &'static str,
+        /// The key.
+        key: String,
+        /// The path of the field, but for places in lists and maps; empty if no field is to blame.
+        field: String,
         /// What serde says.
         reason: String,
     },
@@ -310,6 +316,10 @@ pub enum Error {
     /// The store was stopped, or the last `Store` of it dropped; it can still be read.
     #[error("the store is stopped, or its last `Store` was dropped: it can be read, not written")]
     Stopped,
+}
+
+fn in_field(field: &str) -> String {
+    if field.is_empty() { String::new() } else { format!(" in the field `{field}`") }
 }
 
 fn unique_fields(fields: &str) -> String {

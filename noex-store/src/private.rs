@@ -21,6 +21,7 @@ pub use crate::store::{by_compound, by_index, by_unique, by_unique_together, sou
 
 use crate::IntoField;
 use crate::bucket::Bucket;
+use crate::bucket::json::json_of;
 use crate::store::Reader;
 
 /// A required field of a draft that was given.
@@ -51,7 +52,7 @@ pub fn or_default<T: OwnDefault>(given: Option<T>) -> T {
 /// # Errors
 /// If it has none.
 pub fn json<T: Serialize>(value: &T) -> serde_json::Result<String> {
-    serde_json::to_string(value)
+    json_of(value)
 }
 
 /// The condition of a method that is there only to say why it cannot be called: nothing fulfils it.

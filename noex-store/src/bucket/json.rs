@@ -1,4 +1,14 @@
-//! Records as JSON, from others: what is wrong with it is told with the field.
+//! Records as JSON, to be read again, and from others: what is wrong with it is told with the field.
+
+mod read;
+mod write;
+
+use std::fmt::Debug;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::ser::Error as _;
+use serde_json::de::StrRead;
 
 use crate::bucket::Bucket;
 use crate::error::{Error, IssueCode, ValidationIssue};
@@ -13,17 +23,61 @@ pub(crate) struct JsonFault {
     pub(crate) reason: String,
 }
 
-/// A record of its JSON. Not validated.
+/// A record of its JSON. Not validated. Floats that are not finite may be written as [`to_json`] does.
 pub(crate) fn from_json<B: Bucket>(text: &str) -> Result<B, JsonFault> {
-    // The path costs time, and is of interest only if it fails.
-    serde_json::from_str(text).map_err(|error| {
+    // The other way costs time, and is of interest only if this one fails.
+    serde_json::from_str(text).or_else(|_| {
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        match serde_path_to_error::deserialize::<_, B>(&mut deserializer) {
-            Err(error) => JsonFault::new(B::schema(), &error.path().to_string(), error.inner()),
-            // There is something behind it.
-            Ok(_) => JsonFault::new(B::schema(), ".", &error),
-        }
+        let value = read_exactly::<B>(&mut deserializer)
+            .map_err(|error| JsonFault::new(B::schema(), &error.path().to_string(), error.inner()))?;
+        let end = deserializer.end().map(|()| value);
+        end.map_err(|error| JsonFault::new(B::schema(), ".", &error))
     })
+}
+
+/// A value of its JSON; whose floats may be text, and the path to what is wrong with it.
+fn read_exactly<T: DeserializeOwned>(
+    from: &mut serde_json::Deserializer<StrRead<'_>>,
+) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
+    serde_path_to_error::deserialize(read::Exact(from))
+}
+
+/// The JSON of a record, or of a part of it, of which [`from_json`] makes the same again. Floats that are not finite are written as text:
+/// `"NaN"`, `"inf"`, `"-inf"`.
+///
+/// # Errors
+/// [`Error::NotStorable`] if it has none, or a float in it could not be read again.
+pub(crate) fn to_json<T: Serialize + DeserializeOwned>(
+    bucket: &'static str,
+    key: &dyn Debug,
+    value: &T,
+) -> Result<String, Error> {
+    let written = write::write(value).map_err(|fault| not_storable(bucket, key, fault))?;
+    if written.not_finite != 0 && !is_read_again::<T>(&written) {
+        return Err(not_storable(bucket, key, write::refuse(value)));
+    }
+    Ok(written.text)
+}
+
+/// The JSON of a value that is not a record's yet: of a default.
+///
+/// # Errors
+/// If it has none.
+pub(crate) fn json_of<T: Serialize>(value: &T) -> serde_json::Result<String> {
+    let written = write::write(value).map_err(|fault| serde_json::Error::custom(fault.reason))?;
+    Ok(written.text)
+}
+
+/// Whether the same floats that are not finite are read of it.
+fn is_read_again<T: Serialize + DeserializeOwned>(written: &write::Written) -> bool {
+    let mut deserializer = serde_json::Deserializer::from_str(&written.text);
+    let again = read_exactly::<T>(&mut deserializer).ok().and_then(|again| write::write(&again).ok());
+    again.is_some_and(|again| again.not_finite == written.not_finite)
+}
+
+fn not_storable(bucket: &'static str, key: &dyn Debug, fault: write::Fault) -> Error {
+    let write::Fault { field, reason } = fault;
+    Error::NotStorable { bucket, key: format!("{key:?}"), field, reason }
 }
 
 impl JsonFault {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, Version};
 use crate::bucket::Bucket;
+use crate::bucket::json::to_json;
 use crate::bucket::record::Record;
 use crate::error::Error;
 use crate::schema::Schema;
@@ -13,7 +14,7 @@ use crate::schema::Schema;
 pub struct StoredRecord {
     /// The key, as JSON.
     pub key: String,
-    /// The whole value, with the names of its fields, as JSON.
+    /// The whole value, with the names of its fields, as JSON. Floats that JSON has no numbers for are text: `"NaN"`, `"inf"`, `"-inf"`.
     pub value: String,
     /// How often it was written.
     pub version: u64,
@@ -108,15 +109,15 @@ pub struct StoredCommit {
     pub buckets: Vec<StoredChanges>,
 }
 
-fn json_of<T: Serialize>(bucket: &'static str, value: &T) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|error| Error::NotStorable { bucket, reason: error.to_string() })
+fn key_of<B: Bucket>(record: &Record<B>) -> Result<String, Error> {
+    to_json(B::NAME, record.key(), record.key())
 }
 
 impl StoredRecord {
     pub(crate) fn of<B: Bucket>(record: &Record<B>) -> Result<Self, Error> {
         Ok(Self {
-            key: json_of(B::NAME, record.key())?,
-            value: json_of(B::NAME, record.value())?,
+            key: key_of(record)?,
+            value: to_json(B::NAME, record.key(), record.value())?,
             version: record.version(),
             created_at: record.created_at(),
             updated_at: record.updated_at(),
@@ -128,7 +129,7 @@ impl StoredRecord {
 pub(super) fn stored_changes<B: Bucket>(changes: &[Change<B>]) -> Result<Vec<StoredChange>, Error> {
     let stored = |change: &Change<B>| match change {
         Change::Inserted(new) | Change::Updated { new, .. } => StoredRecord::of(new).map(StoredChange::Put),
-        Change::Deleted { record, .. } => json_of(B::NAME, record.key()).map(StoredChange::Delete),
+        Change::Deleted { record, .. } => key_of(record).map(StoredChange::Delete),
     };
     changes.iter().map(stored).collect()
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::adapter::{SnapshotPart, SnapshotSource};
 use super::image::{BucketImage, Image};
-use crate::engine::{Commit, Definition, Root, RowId, StoredChanges, StoredCommit, StoredSchema, Version};
+use crate::engine::{
+    Commit, Definition, Root, RowId, StoredChanges, StoredCommit, StoredSchema, Version, catch,
+};
 use crate::error::Error;
 
 /// Records of a part.
@@ -28,7 +30,8 @@ pub(super) fn commit(commit: &Commit, root: &Root) -> Result<StoredCommit, Error
         buckets.push(StoredChanges::Changed {
             bucket: changes.bucket().to_owned(),
             counters: counters(root, changes.bucket()),
-            changes: changes.stored()?,
+            // The records' `Serialize` runs here.
+            changes: catch(changes.schema().name, || changes.stored())?,
         });
     }
     Ok(StoredCommit { version: commit.version, time: commit.time, buckets })
@@ -117,7 +120,7 @@ impl SnapshotSource for RootSource {
                     counters: counters(&self.root, name),
                 }));
             };
-            let (records, next) = table.stored(row, PART)?;
+            let (records, next) = catch(table.schema().name, || table.stored(row, PART))?;
             self.row = next;
             if next.is_none() {
                 self.table += 1;

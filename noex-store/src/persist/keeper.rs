@@ -317,7 +317,17 @@ impl Keeper {
             match reader.try_next() {
                 Ok(Some(commit)) if commit.version <= root.version => {
                     changes += commit.len().max(1);
-                    commits.push(encode::commit(&commit, &root)?);
+                    match encode::commit(&commit, &root) {
+                        Ok(commit) => commits.push(commit),
+                        // Those before it are kept first.
+                        Err(_) if !commits.is_empty() => break,
+                        // A record without JSON may be gone, or mended, by now.
+                        Err(_) if may_snapshot => {
+                            drop(one);
+                            return self.snapshot();
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 Ok(_) => break,
                 Err(_) if !may_snapshot => {

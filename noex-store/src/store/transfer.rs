@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use super::{BucketHandle, Reader, Snapshot, Store};
 use crate::bucket::Bucket;
-use crate::bucket::json::{JsonFault, from_json};
+use crate::bucket::json::{JsonFault, from_json, to_json};
 use crate::engine::Version;
 use crate::error::Error;
 use crate::persist::{Image, LoadSink, RootSource, StorageAdapter, lines};
@@ -70,14 +70,10 @@ impl<B: Bucket> Reader<B> {
     /// [`Error::Transfer`] if it cannot be written, [`Error::NotStorable`] if a record has no JSON.
     pub fn export_lines(&self, to: impl Write) -> Result<u64, Error> {
         let mut to = BufWriter::with_capacity(lines::BUFFER, to);
-        let (mut records, mut text) = (0, Vec::new());
+        let mut records = 0;
         for record in self.iter() {
-            text.clear();
-            let not_storable =
-                |error: serde_json::Error| Error::NotStorable { bucket: B::NAME, reason: error.to_string() };
-            serde_json::to_writer(&mut text, record.value()).map_err(not_storable)?;
-            text.push(b'\n');
-            to.write_all(&text).map_err(transfer)?;
+            let text = to_json(B::NAME, record.key(), record.value())?;
+            to.write_all(text.as_bytes()).and_then(|()| to.write_all(b"\n")).map_err(transfer)?;
             records += 1;
         }
         to.flush().map_err(transfer)?;
