@@ -145,7 +145,8 @@ use syn::DeriveInput;
 /// A field is stored under the name that serde gives it (`rename`, `rename_all`); schemas, issues and errors show this name.
 /// Two fields cannot have the same, none may begin with `_version`, `_createdAt`, `_updatedAt` or `_expiresAt`, which are the
 /// store's own, and `flatten` is not supported. A field that serde skips, or writes and reads under two names, would be lost
-/// by saving: that is an error unless it may be missing, or the bucket is not `persistent`.
+/// by saving, and one with `skip_serializing_if` could not be read without `#[serde(default)]`: that is an error unless it may be
+/// missing, or the bucket is not `persistent`.
 ///
 /// # When the struct changes
 ///

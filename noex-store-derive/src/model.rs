@@ -204,6 +204,10 @@ pub(crate) struct SerdeField {
     pub with: bool,
     /// The word that keeps the field from being written or read.
     pub skip: Option<Ident>,
+    /// The word that has some values not be written.
+    pub skip_if: Option<Ident>,
+    /// Whether serde has a value where none was written.
+    pub default: bool,
     pub flatten: Option<Ident>,
     /// Where to point when the stored name is at fault.
     pub name_at: Option<Span>,

@@ -125,6 +125,8 @@ impl SerdeField {
                 "alias" => field.aliases.extend(string(input)?.map(|alias| alias.value())),
                 "skip" | "skip_serializing" | "skip_deserializing" => field.skip = Some(name),
                 "with" | "serialize_with" | "deserialize_with" => field.with = true,
+                "skip_serializing_if" => field.skip_if = Some(name),
+                "default" => field.default = true,
                 "flatten" => field.flatten = Some(name),
                 _ => {}
             }

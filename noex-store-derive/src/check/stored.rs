@@ -63,6 +63,16 @@ fn lost(ctxt: &Ctxt, field: &Field, is_key: bool, struct_default: bool) {
         }
         return;
     }
+    // Serde takes an `Option` that was not written for `None`, but not if a function of the user's own is to read it.
+    let is_given = field.serde.default || struct_default || field.optional && !field.serde.with;
+    if let Some(skip_if) = field.serde.skip_if.as_ref().filter(|_| !is_given) {
+        let message = format!(
+            "a record that is saved without `{}`, because of `{skip_if}`, could not be read when the bucket is loaded: add \
+             `#[serde(default)]`, remove `{skip_if}`, or keep the bucket in memory: `#[bucket(persistent = false)]`",
+            field.name
+        );
+        ctxt.error(skip_if, message);
+    }
     let (written, read) = (&field.stored, field.serde.deserialize.as_ref().unwrap_or(&field.stored));
     let readable = written == read || field.serde.aliases.contains(written);
     let may_miss = !is_key && (field.optional || struct_default);

@@ -315,10 +315,21 @@ fn stored_names() {
         "written as `x` and read as `y`",
         "\"x\"",
     );
-    good(
-        "#[bucket(persistent = false)] struct A { #[serde(skip)] #[bucket(key)] id: u8, #[serde(skip)] a: u8 }",
+    let left_out = "saved without `a`, because of `skip_serializing_if`, could not be read";
+    field("#[serde(skip_serializing_if = \"f\")] a: Vec<u8>", left_out, "skip_serializing_if");
+    field(
+        "#[serde(with = \"g\", skip_serializing_if = \"f\")] a: Option<u8>",
+        left_out,
+        "skip_serializing_if",
     );
+    good(
+        "#[bucket(persistent = false)] struct A { #[serde(skip)] #[bucket(key)] id: u8, #[serde(skip)] a: u8,
+          #[serde(skip_serializing_if = \"f\")] b: u8 }",
+    );
+    good("#[serde(default)] struct A { #[bucket(key)] id: u8, #[serde(skip_serializing_if = \"f\")] b: u8 }");
     good("struct A { #[bucket(key)] id: u8, #[serde(skip)] a: Option<u8>, #[serde(skip)] #[bucket(default)] b: u8,
           #[serde(rename(serialize = \"x\", deserialize = \"y\"), alias = \"x\")] c: u8,
-          #[serde(default = \"f\", with = \"g\", skip_serializing_if = \"Option::is_none\")] d: Option<u8> }");
+          #[serde(default = \"f\", with = \"g\", skip_serializing_if = \"Option::is_none\")] d: Option<u8>,
+          #[serde(skip_serializing_if = \"Option::is_none\")] e: Option<u8>,
+          #[serde(skip_serializing_if = \"f\", default)] f: u8 }");
 }
