@@ -64,7 +64,7 @@ pub(crate) use reading::{ReadOne, migrated};
 pub(crate) use reads::{Delta, Hashes, Seen, Touch, Watch};
 #[cfg(feature = "inspector")]
 pub(crate) use root::AnyTable;
-pub(crate) use root::{Root, Slot};
+pub(crate) use root::{PART_BYTES, Root, Slot};
 pub(crate) use rows::{Chunk, Rows, Slots};
 pub(crate) use stab::Stabs;
 pub use stored::{StoredChange, StoredChanges, StoredCommit, StoredField, StoredRecord, StoredSchema};

@@ -10,6 +10,9 @@ use crate::bucket::Bucket;
 use crate::error::Error;
 use crate::schema::Schema;
 
+/// About as many bytes of JSON are made at once, and no more than one record more.
+pub(crate) const PART_BYTES: usize = 1 << 20;
+
 /// All buckets at one commit. Immutable; shared by everyone who reads it.
 #[derive(Clone)]
 pub(crate) struct Root {
@@ -45,7 +48,8 @@ pub(crate) trait AnyTable: Any + Send + Sync {
     fn index_entries(&self) -> Vec<(&'static str, usize)>;
     /// The last number given, of each automatic number.
     fn counters(&self) -> Vec<(&'static str, u64)>;
-    /// Up to `max` records from a row on as they are kept, in the order of insertion, and the row to go on from.
+    /// Up to `max` records from a row on as they are kept, in the order of insertion, and the row to go on from; fewer, if they are
+    /// more than a megabyte.
     fn stored(&self, from: RowId, max: usize) -> Result<(Vec<StoredRecord>, Option<RowId>), Error>;
     /// Takes out what was inserted in place into versions that were made of this one.
     fn take_back(&self, fresh: &[Fresh]);
@@ -83,16 +87,26 @@ impl<B: Bucket> AnyTable for Table<B> {
     }
 
     fn stored(&self, from: RowId, max: usize) -> Result<(Vec<StoredRecord>, Option<RowId>), Error> {
-        let (mut found, mut next) = (Vec::with_capacity(max), None);
+        let (mut found, mut size, mut next) = (Vec::with_capacity(max), 0, None);
+        let mut failed = None;
         let _ = self.rows().visit(from, &mut |row, record| {
-            if found.len() == max {
+            if found.len() == max || size > PART_BYTES {
                 next = Some(row);
                 return ControlFlow::Break(());
             }
-            found.push(StoredRecord::of(record));
-            ControlFlow::Continue(())
+            match StoredRecord::of(record) {
+                Ok(record) => {
+                    size += record.size();
+                    found.push(record);
+                    ControlFlow::Continue(())
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
         });
-        Ok((found.into_iter().collect::<Result<_, _>>()?, next))
+        failed.map_or(Ok((found, next)), Err)
     }
 
     fn take_back(&self, fresh: &[Fresh]) {

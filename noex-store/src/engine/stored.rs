@@ -113,7 +113,32 @@ fn key_of<B: Bucket>(record: &Record<B>) -> Result<String, Error> {
     to_json(B::NAME, record.key(), record.key())
 }
 
+impl StoredCommit {
+    /// About how many bytes it is. O(changes).
+    pub(crate) fn size(&self) -> usize {
+        let size_of = |changes: &StoredChanges| match changes {
+            StoredChanges::Changed { changes, .. } => changes.iter().map(StoredChange::size).sum(),
+            StoredChanges::Defined { .. } | StoredChanges::Dropped { .. } => 0,
+        };
+        self.buckets.iter().map(size_of).sum()
+    }
+}
+
+impl StoredChange {
+    fn size(&self) -> usize {
+        match self {
+            Self::Put(record) => record.size(),
+            Self::Delete(key) => key.len(),
+        }
+    }
+}
+
 impl StoredRecord {
+    /// About how many bytes it is.
+    pub(crate) fn size(&self) -> usize {
+        self.key.len() + self.value.len()
+    }
+
     pub(crate) fn of<B: Bucket>(record: &Record<B>) -> Result<Self, Error> {
         Ok(Self {
             key: key_of(record)?,

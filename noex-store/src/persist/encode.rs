@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::adapter::{SnapshotPart, SnapshotSource};
 use super::image::{BucketImage, Image};
 use crate::engine::{
-    Commit, Definition, Root, RowId, StoredChanges, StoredCommit, StoredSchema, Version, catch,
+    Commit, Definition, PART_BYTES, Root, RowId, StoredChanges, StoredCommit, StoredRecord, StoredSchema,
+    Version, catch,
 };
 use crate::error::Error;
 
@@ -49,7 +50,7 @@ pub(super) struct ImageSource {
     time: u64,
     buckets: BTreeMap<String, BucketImage>,
     /// The records of the bucket that has begun.
-    rest: Option<SnapshotPart>,
+    rest: Option<Box<dyn Iterator<Item = StoredRecord> + Send>>,
 }
 
 impl ImageSource {
@@ -68,12 +69,23 @@ impl SnapshotSource for ImageSource {
     }
 
     fn next_part(&mut self) -> Result<Option<SnapshotPart>, Error> {
-        if let Some(records) = self.rest.take() {
-            return Ok(Some(records));
+        if let Some(rest) = &mut self.rest {
+            let (mut records, mut size) = (Vec::new(), 0);
+            while records.len() < PART
+                && size <= PART_BYTES
+                && let Some(record) = rest.next()
+            {
+                size += record.size();
+                records.push(record);
+            }
+            if !records.is_empty() {
+                return Ok(Some(SnapshotPart::Records(records)));
+            }
+            self.rest = None;
         }
         Ok(self.buckets.pop_first().map(|(name, bucket)| {
             let (schema, counters) = (bucket.schema.clone(), bucket.counters.clone());
-            self.rest = Some(SnapshotPart::Records(bucket.into_records().collect()));
+            self.rest = Some(Box::new(bucket.into_records()));
             SnapshotPart::Begin { name, schema, counters }
         }))
     }

@@ -24,8 +24,10 @@ use crate::error::Error;
 use crate::service::{Parker, Service, Services, Settled};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
 
-/// Changed records that are written at once.
+/// Changed records that are written at once, and about how many bytes: no more are in memory as JSON, but for a commit that is larger
+/// itself.
 const BATCH: usize = 4096;
+const BATCH_BYTES: usize = 16 << 20;
 /// The pause before the first repetition, and the longest; each is twice the one before.
 const PAUSE: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
@@ -312,13 +314,16 @@ impl Keeper {
         let one = self.adapting.lock();
         let root = self.engine.load_full();
         let mut reader = self.engine.log().after(self.durable());
-        let (mut commits, mut changes) = (Vec::new(), 0);
-        while changes < BATCH {
+        let (mut commits, mut changes, mut bytes) = (Vec::new(), 0, 0);
+        while changes < BATCH && bytes < BATCH_BYTES {
             match reader.try_next() {
                 Ok(Some(commit)) if commit.version <= root.version => {
                     changes += commit.len().max(1);
                     match encode::commit(&commit, &root) {
-                        Ok(commit) => commits.push(commit),
+                        Ok(commit) => {
+                            bytes += commit.size();
+                            commits.push(commit);
+                        }
                         // Those before it are kept first.
                         Err(_) if !commits.is_empty() => break,
                         // A record without JSON may be gone, or mended, by now.

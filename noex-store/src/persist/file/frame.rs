@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 
 const MARK: [u8; 4] = *b"NXF1";
 const HEAD: usize = 12;
-/// The most that a frame holds.
-pub(super) const MAX_LEN: usize = 1 << 30;
+/// The most that a frame holds: what its length can say.
+const MAX_LEN: usize = u32::MAX as usize;
 
 fn checksum(len: [u8; 4], bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
@@ -28,7 +28,7 @@ pub(super) fn put<T: Serialize>(buffer: &mut Vec<u8>, value: &T) -> io::Result<(
     *buffer = postcard::to_extend(value, std::mem::take(buffer)).map_err(io::Error::other)?;
     let bytes = &buffer[start + HEAD..];
     if bytes.len() > MAX_LEN {
-        return Err(io::Error::other("a commit of more than a gigabyte"));
+        return Err(io::Error::other("a commit of more than four gigabytes"));
     }
     let len = (bytes.len() as u32).to_le_bytes();
     let sum = checksum(len, bytes).to_le_bytes();
@@ -100,9 +100,6 @@ impl<R: Read> Frames<R> {
             return damaged("a frame does not begin with its mark");
         }
         let wanted = u32::from_le_bytes(len) as usize;
-        if wanted > MAX_LEN {
-            return damaged("the length of a frame is impossible");
-        }
         // Grows as there is something: a length that is wrong takes no memory.
         let bytes = &mut self.bytes;
         bytes.clear();

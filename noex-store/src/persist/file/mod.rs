@@ -55,7 +55,7 @@ impl Default for Sizes {
 /// snapshot and 20 MB, while one is written; and a change costs about twice its bytes, in the long run. A write that a crash has cut off is taken away at the next start; damage elsewhere is
 /// [`Error::Corrupt`], and nothing is changed then.
 ///
-/// The folder can be used by one store at a time.
+/// The folder can be used by one store at a time. A commit is in memory as JSON while it is written or read, and can be 4 GB.
 ///
 /// ```
 /// use noex_store::prelude::*;
