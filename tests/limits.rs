@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::keeping::wait;
 use common::{Random, start, store_of};
 use noex_store::prelude::*;
 use noex_store::{TestClock, Ttl};
@@ -247,5 +248,78 @@ fn what_is_looked_up_stays() -> Result<(), Error> {
     // More at once than there is room for: the first of them go.
     records.insert_many([20, 21, 22, 23, 24, 25].map(used))?;
     assert_eq!(all(), [22, 23, 24, 25]);
+    Ok(())
+}
+
+/// One bucket, before and after its limit was lowered.
+macro_rules! version {
+    ($name:ident, $($limit:tt)*) => {
+        mod $name {
+            use noex_store::prelude::*;
+
+            #[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+            #[bucket(name = "kept", ttl = "1h", $($limit)*)]
+            pub struct Kept {
+                #[bucket(key)]
+                pub id: u32,
+                #[bucket(unique)]
+                pub code: u32,
+                #[bucket(index)]
+                pub kind: u32,
+            }
+        }
+    };
+}
+version!(hundred, max_size = 100);
+version!(ten, max_size = 10, evict = "oldest");
+version!(ten_used, max_size = 10, evict = "lru");
+
+#[test]
+fn a_limit_that_was_lowered_holds_from_the_start() -> Result<(), Error> {
+    let kept = MemoryAdapter::new();
+    let clock = TestClock::at(1_000_000);
+    let persistence = || Persistence::new(kept.clone());
+    let builder = || Store::builder().clock(clock.clone()).ttl_check_interval(Duration::ZERO);
+    let store = wait(builder().bucket::<hundred::Kept>().persistence(persistence()).start())?;
+    let all = store.bucket::<hundred::Kept>()?;
+    for id in 0..100 {
+        // Each is created later than the one before, and the last three live for a second.
+        clock.advance(Duration::from_millis(1));
+        let ttl = Duration::from_secs(if id < 97 { 3600 } else { 1 });
+        all.insert_with_ttl(hundred::Kept { id, code: id + 1000, kind: id % 3 }, ttl)?;
+    }
+    wait(store.stop())?;
+    clock.advance(Duration::from_secs(2));
+
+    macro_rules! opened {
+        ($version:ident, $is_late:expr) => {{
+            use $version::Kept;
+            let builder = builder().persistence(persistence());
+            let store = wait(if $is_late { builder } else { builder.bucket::<Kept>() }.start())?;
+            let kept = if $is_late { store.define_bucket::<Kept>()? } else { store.bucket::<Kept>()? };
+            let ids: Vec<u32> = kept.iter().map(|record| record.id).collect();
+            for id in 0..300 {
+                assert_eq!(kept.contains_key(&id), ids.contains(&id), "{id}");
+                assert_eq!(kept.by_code(&(id + 1000)).is_some(), ids.contains(&id), "{id}");
+            }
+            assert_eq!((0..3).map(|kind| kept.by_kind(&kind).len()).sum::<usize>(), ids.len());
+            // What was left out is free, and the limit holds from here on.
+            kept.insert(Kept { id: 500, code: 1000, kind: 0 })?;
+            assert_eq!(kept.count(), 10);
+            kept.delete(&500)?;
+            wait(store.stop())?;
+            ids
+        }};
+    }
+    assert_eq!(opened!(ten, false), (87..97).collect::<Vec<_>>(), "what has expired goes first");
+    // It is kept so: with the old limit the others do not come back.
+    let store = wait(builder().bucket::<hundred::Kept>().persistence(persistence()).start())?;
+    let all = store.bucket::<hundred::Kept>()?;
+    assert_eq!(all.count(), 9);
+    for id in 200..230 {
+        all.insert(hundred::Kept { id, code: id + 1000, kind: 0 })?;
+    }
+    wait(store.stop())?;
+    assert_eq!(opened!(ten_used, true).len(), 10);
     Ok(())
 }

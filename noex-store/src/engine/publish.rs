@@ -323,7 +323,7 @@ impl Engine {
         counters: &[(String, u64)],
     ) -> Result<Table<B>, Error> {
         // The record's code runs here: its `Deserialize`, a validator, its `Ord`.
-        super::catch(B::NAME, || Table::restore(self.hash.clone(), records, schema, counters))
+        super::catch(B::NAME, || Table::restore(self.hash.clone(), self.now(), records, schema, counters))
     }
 
     /// The latest root, with a bucket of which nobody knows yet.

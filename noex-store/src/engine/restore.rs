@@ -9,17 +9,18 @@ use super::{HashState, RowId, Table};
 use crate::bucket::Bucket;
 use crate::bucket::record::{Meta, Record};
 use crate::error::Error;
-use crate::schema::Schema;
+use crate::schema::{Evict, Schema};
 use crate::sync::Mutex;
 
 impl<B: Bucket> Table<B> {
     /// A table of what was kept, in the order of insertion; checked as an insert is. O(n log n); the records are read by all
-    /// cores.
+    /// cores. If they are more than the bucket may hold by now, those that would make room are left out.
     ///
     /// # Errors
     /// [`Error::IncompatibleRecords`].
     pub(crate) fn restore(
         hash: HashState,
+        now: u64,
         records: &mut (dyn Iterator<Item = StoredRecord> + Send),
         schema: Option<&StoredSchema>,
         counters: &[(String, u64)],
@@ -37,7 +38,30 @@ impl<B: Bucket> Table<B> {
         for (name, last) in counters {
             table.advance_counter(name_now(B::schema(), name), *last);
         }
+        drop(records);
+        table.cut_to_size(now);
         Ok(table)
+    }
+
+    /// Takes out what is over the bucket's limit, which may have been lowered: what has expired, and then what would make room.
+    fn cut_to_size(&mut self, now: u64) {
+        let schema = B::schema();
+        let before = self.len();
+        let Some(max) = schema.max_size.filter(|max| before > *max) else { return };
+        self.remove_many(&self.due(now));
+        let excess = self.len().saturating_sub(max);
+        let leaving = match schema.evict {
+            Evict::Lru => self.unused(excess, self.rows().next()),
+            _ => self.oldest(excess),
+        };
+        self.remove_many(&leaving);
+        let gone = before - self.len();
+        tracing::warn!(
+            bucket = B::NAME,
+            max_size = max,
+            gone,
+            "a bucket was kept with more records than it may hold now"
+        );
     }
 }
 

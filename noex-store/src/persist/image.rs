@@ -91,9 +91,10 @@ impl BucketImage {
         }
     }
 
-    /// Whether the records are as a bucket has them now.
+    /// Whether the records are as a bucket has them now, and no more than it may hold.
     pub(crate) fn fits(&self, schema: &Schema) -> bool {
         self.schema.as_ref() == Some(&StoredSchema::of(schema))
+            && schema.max_size.is_none_or(|max| self.len() <= max)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -120,7 +121,7 @@ pub(crate) fn kept_name(kept: &BTreeMap<String, BucketImage>, schema: &Schema) -
 /// What is kept of a bucket that is defined.
 pub(crate) struct Kept {
     pub(crate) image: BucketImage,
-    /// Whether it is kept by another name, or with another schema, than the bucket has now.
+    /// Whether it is kept by another name, or with another schema or more records, than the bucket has now.
     pub(crate) is_changed: bool,
 }
 
