@@ -1,11 +1,12 @@
-//! Buckets whose records leave by themselves, under any sequence of writes: what the commits tell is what is there, by whatever way one
-//! looks for it, and in every snapshot that is kept.
+//! Buckets whose records leave by themselves, under any sequence of writes and restarts: what the commits tell is what is there, by whatever
+//! way one looks for it, in every snapshot that is kept, and on the disk.
 
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{Random, start};
+use common::Random;
+use common::keeping::wait;
 use noex_store::TestClock;
 use noex_store::prelude::*;
 
@@ -32,9 +33,14 @@ macro_rules! leaving {
             for seed in 1..=$seeds {
                 let mut random = Random(seed);
                 let clock = TestClock::at(1);
-                let builder = Store::builder().clock(clock.clone()).ttl_check_interval(Duration::ZERO);
-                let store = start(builder.bucket::<$bucket>());
-                let records = store.bucket::<$bucket>()?;
+                let disk = MemoryAdapter::new();
+                let open = |durability| {
+                    let builder = Store::builder().clock(clock.clone()).ttl_check_interval(Duration::ZERO);
+                    let persistence = Persistence::new(disk.clone()).durability(durability);
+                    wait(builder.bucket::<$bucket>().persistence(persistence).start())
+                };
+                let mut store = open(Durability::default())?;
+                let mut records = store.bucket::<$bucket>()?;
                 let mut commits = store.commits().after(store.snapshot().version());
                 let mut told = Told::new();
                 let mut kept = Vec::new();
@@ -84,6 +90,25 @@ macro_rules! leaving {
                         10 => drop(records.delete_where($bucket::GROUP.eq(group))),
                         11 if random.below(5) == 0 => drop(records.clear()),
                         12 => drop(store.purge_ttl()),
+                        13 if random.below(3) == 0 => {
+                            // What is kept is what was there, with all that is known of it.
+                            let all = |store: &Store| -> Result<Vec<_>, Error> {
+                                let own = store.snapshot().bucket::<$bucket>()?.all();
+                                let parts = |record: &Record<$bucket>| {
+                                    let times =
+                                        (record.created_at(), record.updated_at(), record.expires_at());
+                                    (record.value().clone(), record.version(), times)
+                                };
+                                Ok(own.iter().map(parts).collect())
+                            };
+                            wait(store.stop())?;
+                            let before = (store.snapshot().version(), all(&store)?);
+                            let durability = [Durability::Immediate, Durability::default()];
+                            store = open(durability[random.below(2) as usize])?;
+                            assert_eq!((store.snapshot().version(), all(&store)?), before, "seed {seed}");
+                            records = store.bucket::<$bucket>()?;
+                            commits = store.commits().after(before.0);
+                        }
                         _ => (0..4).for_each(|more| drop(records.get(&(id + more)))),
                     }
                     while let Some(commit) = commits.try_next().expect("not missed") {

@@ -45,6 +45,7 @@ pub(crate) enum Op {
     Forget(u8),
     Wait(u8),
     Transaction(Transacted),
+    Restart(bool),
 }
 
 fn pick() -> impl Strategy<Value = Pick> {
@@ -83,6 +84,7 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         6 => transacted().prop_map(Op::Transaction),
         2 => Just(Op::Keep),
         1 => any::<u8>().prop_map(Op::Forget),
+        1 => any::<bool>().prop_map(Op::Restart),
     ]
 }
 
@@ -112,13 +114,23 @@ pub(crate) struct Machine {
     commits: CommitReader,
     /// What the commits add up to.
     replayed: BTreeMap<u32, Item>,
+    /// The greatest id that they had since the bucket was defined.
+    greatest: u32,
+    disk: MemoryAdapter,
+}
+
+/// A store with both buckets, and what is kept of them.
+fn open(clock: &TestClock, disk: &MemoryAdapter, durability: Durability) -> Store {
+    let builder = Store::builder().bucket::<Item>().bucket::<Word>().clock(clock.clone());
+    let persistence = Persistence::new(disk.clone()).durability(durability);
+    ready(builder.persistence(persistence).start()).expect("two buckets of two names, and what fits them")
 }
 
 impl Machine {
     pub(crate) fn new() -> Self {
         let clock = TestClock(Arc::new(AtomicU64::new(1)));
-        let builder = Store::builder().bucket::<Item>().bucket::<Word>().clock(clock.clone());
-        let store = ready(builder.start()).expect("two buckets of two names");
+        let disk = MemoryAdapter::new();
+        let store = open(&clock, &disk, Durability::default());
         let commits = store.commits().after(store.snapshot().version());
         Self {
             items: store.bucket().expect("defined"),
@@ -130,7 +142,32 @@ impl Machine {
             kept: Vec::new(),
             commits,
             replayed: BTreeMap::new(),
+            greatest: 0,
+            disk,
         }
+    }
+
+    /// Goes on with a store that starts from what was kept.
+    fn restart(&mut self, durability: Durability) {
+        ready(self.store.stop()).expect("all is kept");
+        let version = self.store.snapshot().version();
+        self.store = open(&self.clock, &self.disk, durability);
+        self.items = self.store.bucket().expect("defined");
+        self.words = self.store.bucket().expect("defined");
+        if self.model.defined {
+            assert_eq!(self.store.snapshot().version(), version);
+        } else {
+            // The builder names it.
+            self.model = Model::new();
+            self.greatest = 0;
+        }
+        self.commits = self.store.commits().after(self.store.snapshot().version());
+        // Numbers that no commit had may be drawn again; no others.
+        let tx = self.store.begin();
+        let items = tx.bucket::<Item>().expect("defined");
+        let drawn = items.insert(Item::draft().name("a").group(0).price(0.0)).expect("it breaks no rule").id;
+        assert!((self.greatest + 1..=self.model.counter + 1).contains(&drawn), "{drawn}");
+        self.model.counter = drawn;
     }
 
     /// Does a write to both; says whether it made a commit, and whether they agree.
@@ -139,6 +176,9 @@ impl Machine {
         let words_before = self.words_model.clone();
         let mut committed = false;
         let now = self.clock.now_millis();
+        if let Op::Restart(is_immediate) = op {
+            return self.restart(if *is_immediate { Durability::Immediate } else { Durability::default() });
+        }
         if let Some((answer, expected)) = write!(&self.items, &mut self.model, op, now) {
             answer.compare(expected);
         }
@@ -148,6 +188,7 @@ impl Machine {
                 assert_eq!(self.store.drop_bucket::<Item>().is_ok(), model.defined);
                 *model = Model::dropped();
                 self.replayed.clear();
+                self.greatest = 0;
             }
             Op::Define => {
                 let defined = self.store.define_bucket::<Item>();
@@ -207,6 +248,7 @@ impl Machine {
         while let Some(commit) = self.commits.try_next().expect("the log is long enough") {
             for change in commit.changes::<Item>() {
                 let id = change.old().or(change.new()).expect("one of them").id;
+                self.greatest = self.greatest.max(id);
                 let old = match change.new() {
                     Some(new) => self.replayed.insert(id, (**new).clone()),
                     None => self.replayed.remove(&id),

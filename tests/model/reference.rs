@@ -55,7 +55,7 @@ pub(crate) struct Model {
     pub(crate) defined: bool,
     next_place: u64,
     /// The last automatic number.
-    counter: u32,
+    pub(crate) counter: u32,
     /// Whether these are the rows that a transaction sees: then numbers that are given by hand do not move the counter, and
     /// one that is drawn is drawn again if it is taken.
     transaction: bool,
