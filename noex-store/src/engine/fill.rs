@@ -23,7 +23,8 @@ pub(super) const MANY: usize = 4096;
 /// A part of the work.
 pub(super) type Task<'a> = Box<dyn FnOnce() + Send + 'a>;
 
-pub(super) fn cores() -> usize {
+/// How many threads can run at once.
+pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 

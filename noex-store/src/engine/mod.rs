@@ -44,6 +44,7 @@ pub(crate) use commit::{AnyChanges, Definition, Kind};
 pub use commit::{Change, Commit, CommitLog, CommitReader, Reason, Version};
 pub(crate) use counted::Counted;
 pub(crate) use counts::Count;
+pub(crate) use fill::cores;
 pub(crate) use gate::Lease;
 pub(crate) use hash::HashState;
 pub use hash::Hashing;

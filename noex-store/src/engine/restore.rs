@@ -1,8 +1,11 @@
 //! Tables of records that were kept.
 
 use std::num::NonZeroU64;
+use std::panic::resume_unwind;
+use std::sync::mpsc;
+use std::thread;
 
-use super::fill::{MANY, Task, cores, places, spread};
+use super::fill::{MANY, cores, places};
 use super::reading::{Misfit, Problems, ReadOne, reader};
 use super::stored::{StoredRecord, StoredSchema};
 use super::{HashState, RowId, Table};
@@ -83,11 +86,11 @@ const CHUNK: usize = 1024;
 /// bucket.
 fn read_chunks(
     records: &mut (dyn Iterator<Item = StoredRecord> + Send),
-    read: &(dyn Fn(usize, Vec<StoredRecord>) + Sync),
+    read: &(dyn Fn(usize, &[StoredRecord]) + Sync),
 ) -> usize {
     let is_large = records.size_hint().1.is_none_or(|most| most >= MANY);
     let source = Mutex::new((0_usize, records));
-    let work = || {
+    let work = |done: &mut dyn FnMut(Vec<StoredRecord>)| {
         loop {
             let (number, chunk) = {
                 let mut source = source.lock();
@@ -99,12 +102,29 @@ fn read_chunks(
             if chunk.is_empty() {
                 return;
             }
-            read(number, chunk);
+            read(number, &chunk);
+            done(chunk);
         }
     };
-    // One thread takes the small ones.
-    let threads = if is_large { cores() } else { 1 };
-    spread((0..threads).map(|_| Box::new(work) as Task<'_>).collect());
+    if is_large {
+        thread::scope(|scope| {
+            let (done, used) = mpsc::channel();
+            let mut threads = Vec::new();
+            for _ in 0..cores() {
+                let done = done.clone();
+                threads.push(scope.spawn(move || work(&mut |chunk| drop(done.send(chunk)))));
+            }
+            drop(done);
+            // Here, for an allocator takes longer to free in one thread what another one has.
+            used.iter().for_each(drop);
+            for thread in threads {
+                // A panic of the record's code goes on to whoever catches it.
+                thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+            }
+        });
+    } else {
+        work(&mut drop);
+    }
     source.into_inner().0
 }
 
@@ -134,13 +154,13 @@ fn read_all<B: Bucket>(
 }
 
 fn read_chunk<B: Bucket>(
-    chunk: Vec<StoredRecord>,
+    chunk: &[StoredRecord],
     first: usize,
     read_one: &ReadOne<B>,
 ) -> (Vec<Record<B>>, Problems) {
     let (mut read, mut problems) = (Vec::with_capacity(chunk.len()), Problems::default());
-    for (stored, row) in chunk.into_iter().zip(first as u64..) {
-        let value = match read_one(&stored) {
+    for (stored, row) in chunk.iter().zip(first as u64..) {
+        let value = match read_one(stored) {
             Ok(value) => value,
             Err(misfit) => {
                 problems.add(&stored.key, misfit);
@@ -151,7 +171,7 @@ fn read_chunk<B: Bucket>(
             problems.add_all(&stored.key, Misfit::of_rules(error));
             continue;
         }
-        let StoredRecord { version, created_at, updated_at, expires_at, .. } = stored;
+        let StoredRecord { version, created_at, updated_at, expires_at, .. } = *stored;
         let expires_at = expires_at.and_then(NonZeroU64::new);
         let row = RowId(row);
         read.push(Record::new(value, Meta { row, version, created_at, updated_at, expires_at }));

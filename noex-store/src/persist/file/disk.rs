@@ -12,7 +12,7 @@ pub(crate) trait Disk: Send + Sync {
     fn lock(&self, folder: &Path) -> io::Result<Box<dyn Any + Send + Sync>>;
     /// The names in a folder.
     fn names(&self, folder: &Path) -> io::Result<Vec<OsString>>;
-    fn read(&self, file: &Path) -> io::Result<Box<dyn Read>>;
+    fn read(&self, file: &Path) -> io::Result<Box<dyn Read + Send>>;
     /// The length of a file.
     fn len(&self, file: &Path) -> io::Result<u64>;
     /// A new, empty file; what was there is gone.
@@ -74,7 +74,7 @@ impl Disk for RealDisk {
         fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect()
     }
 
-    fn read(&self, file: &Path) -> io::Result<Box<dyn Read>> {
+    fn read(&self, file: &Path) -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(io::BufReader::with_capacity(1 << 16, File::open(file)?)))
     }
 

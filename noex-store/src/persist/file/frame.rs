@@ -83,12 +83,27 @@ impl<R: Read> Frames<R> {
         Self { input, offset, bytes: Vec::new() }
     }
 
-    /// The next value; `None` at the end of the file. After a fault the rest can be had by [`rest`](Self::rest).
+    /// The next value; `None` at the end of the file.
     pub(super) fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Fault> {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        let is_there = self.next_into(&mut bytes);
+        let value = is_there.and_then(|is_there| is_there.then(|| decoded(&bytes)).transpose());
+        self.bytes = bytes;
+        value
+    }
+
+    /// The bytes of the next value, whose checksum is right; `None` at the end of the file.
+    pub(super) fn next_bytes(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+        let mut bytes = Vec::new();
+        Ok(self.next_into(&mut bytes)?.then_some(bytes))
+    }
+
+    /// Whether there is a next one.
+    fn next_into(&mut self, bytes: &mut Vec<u8>) -> Result<bool, Fault> {
         let damaged = |what: &str| Err(Fault::Damaged(what.to_owned()));
         let mut head = [0; HEAD];
         match read_up_to(&mut self.input, &mut head)? {
-            0 => return Ok(None),
+            0 => return Ok(false),
             HEAD => {}
             _ => return damaged("it ends within the head of a frame"),
         }
@@ -101,7 +116,6 @@ impl<R: Read> Frames<R> {
         }
         let wanted = u32::from_le_bytes(len) as usize;
         // Grows as there is something: a length that is wrong takes no memory.
-        let bytes = &mut self.bytes;
         bytes.clear();
         (&mut self.input).take(wanted as u64).read_to_end(bytes)?;
         if bytes.len() < wanted {
@@ -111,11 +125,14 @@ impl<R: Read> Frames<R> {
             return damaged("the checksum of a frame is wrong");
         }
         self.offset += (HEAD + wanted) as u64;
-        let value = postcard::from_bytes(bytes);
-        value
-            .map(Some)
-            .map_err(|error| Fault::Damaged(format!("a frame with a good checksum cannot be read: {error}")))
+        Ok(true)
     }
+}
+
+/// The value of a frame.
+pub(super) fn decoded<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
+    postcard::from_bytes(bytes)
+        .map_err(|error| Fault::Damaged(format!("a frame with a good checksum cannot be read: {error}")))
 }
 
 fn part(head: &[u8; HEAD], at: usize) -> Option<[u8; 4]> {

@@ -46,7 +46,7 @@ impl Disk for OneFile {
         Ok(vec![OsString::from(&self.name)])
     }
 
-    fn read(&self, _: &Path) -> io::Result<Box<dyn Read>> {
+    fn read(&self, _: &Path) -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(Cursor::new(self.bytes.clone())))
     }
 

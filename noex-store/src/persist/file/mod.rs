@@ -1,5 +1,6 @@
 //! A folder with an append-only log and snapshots.
 
+mod ahead;
 mod disk;
 mod format1;
 mod frame;

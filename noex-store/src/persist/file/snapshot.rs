@@ -2,9 +2,11 @@
 
 use std::io::{self, Read};
 use std::path::Path;
+use std::thread;
 
 use serde::{Deserialize, Serialize};
 
+use super::ahead::Ahead;
 use super::disk::Disk;
 use super::frame::{self, Fault, Frames};
 use super::{FORMAT, failed, format1};
@@ -132,6 +134,9 @@ impl<R: Read> Pieces<R> {
     }
 }
 
+/// A snapshot of so many bytes is worth threads.
+const LARGE: u64 = 1 << 20;
+
 /// Reads a snapshot into the sink; how many bytes it has.
 pub(super) fn load(
     disk: &dyn Disk,
@@ -139,42 +144,62 @@ pub(super) fn load(
     wanted: Version,
     sink: &mut dyn LoadSink,
 ) -> Result<u64, Error> {
-    let input = disk.read(file).map_err(|error| failed("read", file, &error))?;
+    let io = |error: io::Error| failed("read", file, &error);
+    let input = disk.read(file).map_err(io)?;
+    let is_large = disk.len(file).map_err(io)? >= LARGE;
     let mut pieces = Pieces::new(input);
-    let damaged = |reason: &str| Err(Fault::Damaged(reason.to_owned()));
-    let mut read = || -> Result<(), Fault> {
-        match pieces.next()? {
-            Some(Piece::Head { version, time, .. }) if version == wanted => sink.snapshot(version, time),
-            _ => return damaged("it does not begin as a snapshot of this version"),
+    let mut offset = 0;
+    let read = pieces.next().and_then(|head| match head {
+        Some(Piece::Head { version, time, .. }) if version == wanted => {
+            sink.snapshot(version, time);
+            offset = pieces.frames.offset;
+            if is_large && pieces.format == Some(FORMAT) {
+                return thread::scope(|scope| {
+                    let mut ahead = Ahead::new(scope, pieces.frames);
+                    load_parts(&mut || ahead.next(), &mut offset, sink)
+                });
+            }
+            let mut next = || Ok(pieces.next()?.map(|piece| (piece, pieces.frames.offset)));
+            load_parts(&mut next, &mut offset, sink)
         }
-        let (mut parts, mut begun) = (0, 0_u32);
-        loop {
-            let before = pieces.frames.offset;
-            let part = match pieces.next()? {
-                Some(Piece::Begin { number, name, schema, counters }) if number == begun => {
-                    begun += 1;
-                    SnapshotPart::Begin { name, schema, counters }
-                }
-                Some(Piece::Records { bucket, records }) if bucket.checked_add(1) == Some(begun) => {
-                    SnapshotPart::Records(records)
-                }
-                Some(Piece::End(count)) if count == parts => return Ok(()),
-                Some(_) => return damaged("parts are missing"),
-                None => return damaged("its end is missing"),
-            };
-            parts += 1;
-            sink.part(part).map_err(|error| Fault::Refused(error.to_string()))?;
-            sink.read_bytes(pieces.frames.offset - before);
-        }
-    };
-    match read() {
-        Ok(()) => Ok(pieces.frames.offset),
+        _ => Err(Fault::Damaged("it does not begin as a snapshot of this version".to_owned())),
+    });
+    match read {
+        Ok(()) => Ok(offset),
         Err(Fault::Io(error)) => Err(failed("read", file, &error)),
-        Err(Fault::Damaged(reason) | Fault::Refused(reason)) => Err(Error::Corrupt {
-            file: file.display().to_string(),
-            offset: pieces.frames.offset,
-            after: Version(0),
-            reason,
-        }),
+        Err(Fault::Damaged(reason) | Fault::Refused(reason)) => {
+            Err(Error::Corrupt { file: file.display().to_string(), offset, after: Version(0), reason })
+        }
+    }
+}
+
+/// Gives the sink the pieces behind the head, of which it is told where each ends; `offset` is where the last good one did.
+fn load_parts(
+    next: &mut dyn FnMut() -> Result<Option<(ReadPiece, u64)>, Fault>,
+    offset: &mut u64,
+    sink: &mut dyn LoadSink,
+) -> Result<(), Fault> {
+    let damaged = |reason: &str| Err(Fault::Damaged(reason.to_owned()));
+    let (mut parts, mut begun) = (0, 0_u32);
+    loop {
+        let Some((piece, end)) = next()? else { return damaged("its end is missing") };
+        let part = match piece {
+            Piece::Begin { number, name, schema, counters } if number == begun => {
+                begun += 1;
+                SnapshotPart::Begin { name, schema, counters }
+            }
+            Piece::Records { bucket, records } if bucket.checked_add(1) == Some(begun) => {
+                SnapshotPart::Records(records)
+            }
+            Piece::End(count) if count == parts => {
+                *offset = end;
+                return Ok(());
+            }
+            _ => return damaged("parts are missing"),
+        };
+        parts += 1;
+        sink.part(part).map_err(|error| Fault::Refused(error.to_string()))?;
+        sink.read_bytes(end - *offset);
+        *offset = end;
     }
 }

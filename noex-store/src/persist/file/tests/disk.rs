@@ -180,7 +180,7 @@ impl Disk for CrashDisk {
         Ok(state.names.keys().filter_map(|path| path.file_name().map(ToOwned::to_owned)).collect())
     }
 
-    fn read(&self, file: &Path) -> io::Result<Box<dyn Read>> {
+    fn read(&self, file: &Path) -> io::Result<Box<dyn Read + Send>> {
         let mut state = self.state.lock();
         state.step()?;
         let inode = *state.names.get(file).ok_or(io::ErrorKind::NotFound)?;

@@ -1,0 +1,70 @@
+//! Frames that are read and decoded ahead of who wants them, by all cores, and come in their order.
+
+use std::io::Read;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::Scope;
+
+use serde::de::DeserializeOwned;
+
+use super::frame::{self, Fault, Frames};
+use crate::engine::cores;
+
+/// Frames that each thread has before it, and behind it.
+const AHEAD: usize = 4;
+
+/// A frame, whose bytes may have been decoded, and where it ends in the file; `None` at the end of the file.
+type Next<T> = Result<Option<(T, u64)>, Fault>;
+
+/// What is read ahead. When it is dropped the threads end.
+pub(super) struct Ahead<T> {
+    /// Of each thread, which take turns.
+    from: Vec<Receiver<Next<T>>>,
+    turn: usize,
+}
+
+impl<T: DeserializeOwned + Send> Ahead<T> {
+    /// Goes on behind the frames that have been read.
+    pub(super) fn new<'s, R: Read + Send + 's>(scope: &'s Scope<'s, '_>, mut frames: Frames<R>) -> Self
+    where
+        T: 's,
+    {
+        let (mut to, mut from) = (Vec::new(), Vec::new());
+        for _ in 0..cores() {
+            let (raw, from_reader) = sync_channel(AHEAD);
+            let (decoded, from_decoder) = sync_channel(AHEAD);
+            scope.spawn(move || decode(&from_reader, &decoded));
+            to.push(raw);
+            from.push(from_decoder);
+        }
+        scope.spawn(move || {
+            for to in to.iter().cycle() {
+                let next = frames.next_bytes().map(|bytes| Some((bytes?, frames.offset)));
+                let is_last = !matches!(next, Ok(Some(_)));
+                if to.send(next).is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        Self { from, turn: 0 }
+    }
+
+    /// The next value. Not to be called after a fault, or the end.
+    pub(super) fn next(&mut self) -> Next<T> {
+        let turn = self.turn;
+        self.turn = (turn + 1) % self.from.len();
+        // Without a sender its thread has panicked, which the scope tells.
+        self.from[turn].recv().unwrap_or(Ok(None))
+    }
+}
+
+fn decode<T: DeserializeOwned>(from: &Receiver<Next<Vec<u8>>>, to: &SyncSender<Next<T>>) {
+    for next in from {
+        let decoded = next.and_then(|next| {
+            let Some((bytes, end)) = next else { return Ok(None) };
+            Ok(Some((frame::decoded(&bytes)?, end)))
+        });
+        if to.send(decoded).is_err() {
+            return;
+        }
+    }
+}
