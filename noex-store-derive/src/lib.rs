@@ -87,7 +87,7 @@ use syn::DeriveInput;
 /// | `pattern = "regex"` | Must match somewhere: anchor it, `^…$`, for the whole text. The syntax of the crate `regex`, without look-around; compiled with the program. | text, collections of text |
 /// | `format = "…"` | `email`: RFC 5321, with a dot in the domain; `url`: absolute, `http` or `https`; `iso-date`: an ISO 8601 date, or a date and time as in RFC 3339. | text, collections of text |
 /// | `one_of = [a, b]` | Must be one of these, each text of a collection if they are texts. | `PartialEq + Debug` |
-/// | `validate = path` | A check of your own: `fn(&T) -> Result<(), impl Display>`. | any |
+/// | `validate = path` | A check of your own: `fn(&T) -> Result<(), impl Display>`. What is kept is checked again at each start, so what it says of a value must not change with time. | any |
 /// | `references = Bucket` | Holds a key of the other bucket: checked by the compiler, not at run time. | the type of that key |
 /// | `allow_non_finite` | Allows NaN and the infinities, which are refused otherwise. They are kept, as text in the JSON. | `f32`, `f64`, collections of them |
 /// | `rename_from = "mail"` | The stored name that the field had before: what was kept by it is this field's. | any |
