@@ -12,6 +12,8 @@ use common::keeping::{Folder, wait};
 use common::within_seconds;
 use noex_store::prelude::*;
 use serde::Serializer;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Point {
@@ -44,6 +46,8 @@ struct Floats {
     named: BTreeMap<String, f64>,
     pair: (f32, i128, Option<f64>),
     text: String,
+    any: Value,
+    raw: Box<RawValue>,
 }
 
 fn floats(id: u32, of: f64) -> Floats {
@@ -63,6 +67,8 @@ fn floats(id: u32, of: f64) -> Floats {
         named: BTreeMap::from([("a".to_owned(), of), ("NaN".to_owned(), 1.5)]),
         pair: (of as f32, i128::MIN, None),
         text: "NaN".to_owned(),
+        any: json!({ "NaN": ["NaN", 0.1, null, { "x": "inf" }] }),
+        raw: RawValue::from_string("[ 1.00, \"NaN\" ]".to_owned()).expect("JSON"),
     }
 }
 
@@ -83,6 +89,7 @@ struct Flat {
     #[bucket(key)]
     id: u32,
     at: At,
+    any: Any,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -91,8 +98,16 @@ struct At {
     point: Point,
 }
 
+/// Text is one of its values.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Any {
+    Number(f64),
+    Text(String),
+}
+
 fn flat(id: u32, x: f64) -> Flat {
-    Flat { id, at: At { point: Point { x, y: None } } }
+    Flat { id, at: At { point: Point { x, y: None } }, any: Any::Text("NaN".to_owned()) }
 }
 
 #[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -212,9 +227,13 @@ fn a_float_that_could_not_be_read_again_is_refused() -> Result<(), Error> {
          place, is not read as one here: below `flatten`, or in an untagged enum; `persistent = false` keeps a bucket in memory \
          alone"
     );
+    // What it would be read as is another value.
+    let other = own.insert(Flat { any: Any::Number(f64::INFINITY), ..flat(3, 0.5) }).map(drop);
+    assert!(matches!(&other, Err(Error::NotStorable { field, .. }) if field == "any"), "{other:?}");
     assert_eq!(own.count(), 1);
     wait(store.stop())?;
-    assert_eq!(open(Persistence::new(kept))?.bucket::<Flat>()?.count(), 1);
+    let again = open(Persistence::new(kept))?;
+    assert!(matches!(&again.bucket::<Flat>()?.require(&1)?.any, Any::Text(text) if text == "NaN"));
     Ok(())
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn from_json<B: Bucket>(text: &str) -> Result<B, JsonFault> {
     })
 }
 
-/// A value of its JSON; whose floats may be text, and the path to what is wrong with it.
+/// A value of its JSON, in which floats may be text, or the path to what is wrong with it.
 fn read_exactly<T: DeserializeOwned>(
     from: &mut serde_json::Deserializer<StrRead<'_>>,
 ) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
@@ -68,11 +68,13 @@ pub(crate) fn json_of<T: Serialize>(value: &T) -> serde_json::Result<String> {
     Ok(written.text)
 }
 
-/// Whether the same floats that are not finite are read of it.
+/// Whether the same floats that are not finite are read of it, in the way of [`from_json`].
 fn is_read_again<T: Serialize + DeserializeOwned>(written: &write::Written) -> bool {
-    let mut deserializer = serde_json::Deserializer::from_str(&written.text);
-    let again = read_exactly::<T>(&mut deserializer).ok().and_then(|again| write::write(&again).ok());
-    again.is_some_and(|again| again.not_finite == written.not_finite)
+    let again: Result<T, _> = serde_json::from_str(&written.text);
+    let again =
+        again.ok().or_else(|| read_exactly(&mut serde_json::Deserializer::from_str(&written.text)).ok());
+    let written_again = again.and_then(|again| write::write(&again).ok());
+    written_again.is_some_and(|again| again.not_finite == written.not_finite)
 }
 
 fn not_storable(bucket: &'static str, key: &dyn Debug, fault: write::Fault) -> Error {
