@@ -48,7 +48,9 @@ pub(super) fn check(ctxt: &Ctxt, bucket: &Bucket) {
 /// Reports a field whose value would not survive being saved and loaded.
 fn lost(ctxt: &Ctxt, field: &Field, is_key: bool, struct_default: bool) {
     let mend = "remove it, or keep the bucket in memory: `#[bucket(persistent = false)]`";
-    if let Some(skip) = &field.serde.skip {
+    // A key that is left out of some records only is lost all the same.
+    let skip = field.serde.skip.as_ref().or(field.serde.skip_if.as_ref().filter(|_| is_key));
+    if let Some(skip) = skip {
         if is_key {
             let message =
                 format!("the key would be lost when the bucket is saved, because of `{skip}`: {mend}");

@@ -310,6 +310,11 @@ fn stored_names() {
         "the key would be lost",
         "skip_serializing",
     );
+    one(
+        "struct A { #[serde(default, skip_serializing_if = \"f\")] #[bucket(key)] id: u8 }",
+        "the key would be lost",
+        "skip_serializing_if",
+    );
     field(
         "#[serde(rename(serialize = \"x\", deserialize = \"y\"))] a: u8",
         "written as `x` and read as `y`",

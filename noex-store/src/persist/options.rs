@@ -21,7 +21,8 @@ use crate::error::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// So long after it was made at the latest, with all that were made meanwhile: what was made since is lost in a crash.
-    /// A commit does not wait; its records are made to JSON later, in a thread of the store.
+    /// A commit does not wait; its records are made to JSON later, in a thread of the store. While one of them has no JSON, it and what
+    /// was committed after it is not kept, which [`flush`](crate::Store::flush) and [`on_error`](crate::Persistence::on_error) tell.
     Debounced(Duration),
     /// Before anybody sees it: a write returns when its commit is on the disk, and fails if it cannot be. Writes that wait at the
     /// same time share one sync. A write of a handle blocks its thread meanwhile; in a task,

@@ -46,7 +46,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::PersistenceRequired`] if the store has none. What the adapter says, if a write fails meanwhile: it is tried again
-    /// all the same. [`Error::Degraded`], [`Error::Stopped`].
+    /// all the same. [`Error::NotStorable`] if a record has no JSON, and [`Error::Panicked`] if its `Serialize` panics, until it is changed or
+    /// gone. [`Error::Degraded`], [`Error::Stopped`].
     pub async fn flush(&self) -> Result<(), Error> {
         self.wait_until_durable(self.engine.load().version).await
     }
