@@ -68,6 +68,9 @@ pub struct Flaky {
     inner: MemoryAdapter,
     pub fails: Arc<AtomicBool>,
     pub appends: Arc<AtomicUsize>,
+    /// Has each append ask for a snapshot, none of which succeeds.
+    pub no_snapshots: Arc<AtomicBool>,
+    pub snapshots_tried: Arc<AtomicUsize>,
     /// What each append waits for.
     pause: Pause,
     commits: Arc<Mutex<Vec<StoredCommit>>>,
@@ -162,7 +165,11 @@ impl StorageAdapter for Flaky {
 
     fn write_snapshot<'a>(&'a self, source: &'a mut dyn SnapshotSource) -> AdapterFuture<'a, ()> {
         Box::pin(async move {
+            self.snapshots_tried.fetch_add(1, Ordering::SeqCst);
             self.check()?;
+            if self.no_snapshots.load(Ordering::SeqCst) {
+                return Err(Error::Persistence { reason: "no space for a snapshot".to_owned() });
+            }
             let mut noting = Noting { source, parts: Vec::new() };
             self.inner.write_snapshot(&mut noting).await?;
             *self.parts.lock().unwrap() = noting.parts;
@@ -175,7 +182,7 @@ impl StorageAdapter for Flaky {
     }
 
     fn wants_snapshot(&self) -> bool {
-        self.inner.wants_snapshot()
+        self.no_snapshots.load(Ordering::SeqCst) || self.inner.wants_snapshot()
     }
 
     fn close(&self) -> AdapterFuture<'_, ()> {

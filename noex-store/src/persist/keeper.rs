@@ -101,6 +101,8 @@ struct State {
     hurry: Option<(Version, Instant)>,
     failures: u64,
     failing: Option<Error>,
+    /// Whether somebody waits who is not to wait for a pause between two tries.
+    asked: bool,
     stopped: bool,
     /// Until when a stopped keeper tries.
     deadline: Option<Instant>,
@@ -232,6 +234,8 @@ impl Keeper {
         let mut pause = PAUSE;
         while self.wait() {
             self.service.point();
+            // Who asks from here on may have come too late for this try, and has the next one at once.
+            self.state.lock().asked = false;
             match self.write(true) {
                 Ok(()) => pause = PAUSE,
                 Err(error) => {
@@ -241,7 +245,10 @@ impl Keeper {
                     if end.is_some_and(|end| Instant::now() + pause >= end) {
                         break;
                     }
-                    self.news.wait_until(&mut state, Instant::now() + pause);
+                    let over = Instant::now() + pause;
+                    while !state.asked && Instant::now() < over {
+                        self.news.wait_until(&mut state, over);
+                    }
                     pause = (pause * 2).min(MAX_PAUSE);
                 }
             }
@@ -409,6 +416,7 @@ impl Keeper {
         let failures = {
             let mut state = self.state.lock();
             state.wanted = state.wanted.max(version);
+            state.asked = true;
             state.failures
         };
         self.news.notify_all();
@@ -429,6 +437,7 @@ impl Keeper {
         {
             let mut state = self.state.lock();
             state.stopped = true;
+            state.asked = true;
             state.deadline = Some(deadline);
         }
         self.news.notify_all();

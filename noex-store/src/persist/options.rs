@@ -123,7 +123,8 @@ impl Persistence {
         self
     }
 
-    /// Calls a function when commits cannot be written; they are written again, after a while. It runs in a thread of the store, or, with
+    /// Calls a function when commits cannot be written. They are tried again after 10 ms, then after twice as long each time, up to 5 s;
+    /// a [`flush`](crate::Store::flush) or a stop has them tried at once. The function runs in a thread of the store, or, with
     /// [`Durability::Immediate`], in that of the writer and in the middle of its write: others wait for it, and what it writes
     /// to a store itself is refused.
     ///

@@ -24,7 +24,7 @@ impl Random {
 
     /// A number below `end`; 0 if there is none.
     pub(crate) fn below(&mut self, end: usize) -> usize {
-        if end == 0 { 0 } else { (self.next() >> 16) as usize % end }
+        if end == 0 { 0 } else { ((self.next() >> 16) % end as u64) as usize }
     }
 
     /// One of the values.

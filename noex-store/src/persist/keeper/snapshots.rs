@@ -38,8 +38,10 @@ impl Keeper {
                 self.tell(&error, "a snapshot could not be written; it will be tried again");
                 let mut state = self.state.lock();
                 state.wants_snapshot = true;
-                if !state.stopped {
-                    self.snapshot_news.wait_until(&mut state, Instant::now() + MAX_PAUSE);
+                // Each append that follows tells that one is wanted.
+                let over = Instant::now() + MAX_PAUSE;
+                while !state.stopped && Instant::now() < over {
+                    self.snapshot_news.wait_until(&mut state, over);
                 }
             }
         }
