@@ -163,9 +163,17 @@ fn a_long_transaction_among_short_ones_comes_to_an_end() {
                     }
                 });
             }
-            let done: Result<(), Error> = store.transaction(|tx| {
-                runs.fetch_add(1, Ordering::Relaxed);
+            // Longer than a thread may be kept from its core.
+            let options = TxOptions::new().lease(Duration::from_secs(50));
+            let done: Result<(), Error> = store.transaction_with(options, |tx| {
+                let run = runs.fetch_add(1, Ordering::Relaxed) + 1;
+                let before = store.snapshot().version();
                 add(tx, 1)?;
+                if run <= 2 {
+                    while store.snapshot().version() == before {
+                        thread::yield_now();
+                    }
+                }
                 // Long enough for many others, if they did not wait.
                 let end = Instant::now() + Duration::from_millis(5);
                 while Instant::now() < end {
