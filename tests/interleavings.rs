@@ -6,6 +6,8 @@
 #![cfg(shuttle)]
 
 mod common;
+#[path = "interleavings/keeping.rs"]
+mod keeping;
 
 use std::sync::Arc;
 
@@ -33,12 +35,16 @@ struct Right {
 const TIMES: usize = 2000;
 
 fn check(test: impl Fn() + Send + Sync + 'static) {
+    check_times(TIMES, test);
+}
+
+fn check_times(times: usize, test: impl Fn() + Send + Sync + 'static) {
     let test = Arc::new(test);
     let random = Arc::clone(&test);
-    shuttle::check_random(move || random(), TIMES);
+    shuttle::check_random(move || random(), times);
     // Few switches at the worst places: Burckhardt et al., *A Randomized Scheduler with Probabilistic Guarantees of Finding
     // Bugs* (2010).
-    shuttle::check_pct(move || test(), TIMES / 2, 3);
+    shuttle::check_pct(move || test(), times / 2, 3);
 }
 
 fn pairs() -> Store {

@@ -9,12 +9,17 @@ pub(crate) use shuttled::*;
 #[cfg(not(shuttle))]
 mod real {
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
-    pub(crate) use std::thread::sleep;
+    pub(crate) use std::thread::{sleep, yield_now};
     pub(crate) use std::thread_local;
 
     pub(crate) use arc_swap::{ArcSwap, Guard};
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
     pub(crate) use std::sync as plain;
+
+    /// Starts a thread of the store, which nobody joins.
+    pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        std::thread::Builder::new().name(name.to_owned()).spawn(work).map(drop)
+    }
 }
 
 #[cfg(shuttle)]
@@ -25,11 +30,17 @@ mod shuttled {
 
     pub(crate) use shuttle::sync as plain;
     pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64};
+    pub(crate) use shuttle::thread::yield_now;
     pub(crate) use shuttle::thread_local;
 
     /// A pause is a chance for others.
     pub(crate) fn sleep(_: Duration) {
         shuttle::thread::yield_now();
+    }
+
+    pub(crate) fn spawn(_: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        shuttle::thread::spawn(work);
+        Ok(())
     }
 
     #[derive(Default)]

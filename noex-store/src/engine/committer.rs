@@ -5,14 +5,13 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::turn::{Place, Request, RunOnce, Running};
 use super::{Commit, Engine, KeepWhen, Write};
 use crate::error::Error;
 use crate::look_out::LookOut;
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, spawn};
 
 /// How long the thread stays without work.
 const IDLE: Duration = Duration::from_secs(2);
@@ -68,12 +67,12 @@ impl Engine {
             return;
         }
         let own = Arc::clone(self);
-        let started = thread::Builder::new().name("noex-store commits".to_owned()).spawn(move || {
+        let started = spawn("noex-store commits", move || {
             let mut look_out = LookOut::default();
             while own.lead_when_needed(&mut look_out) {}
         });
         match started {
-            Ok(_) => state.running = true,
+            Ok(()) => state.running = true,
             Err(_) => *state = State::default(),
         }
         drop(state);

@@ -160,7 +160,7 @@ impl Engine {
         super::catch(bucket, || check(&parts, &transaction.base, &checked))?;
         if skips {
             // On one core hardly any other thread would come in between.
-            std::thread::yield_now();
+            crate::sync::yield_now();
         }
         let write = move |work: &mut Write| {
             if !skips {

@@ -21,7 +21,7 @@ use super::table::FreshList;
 use super::{Commit, Engine, KeepWhen, NEVER, Root, Slot, StoredCommit, Write};
 use crate::bucket::Bucket;
 use crate::error::Error;
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard, yield_now};
 
 /// How many writes of others the holder of the turn makes at most before it lets go.
 const MAX_BATCH: usize = 64;
@@ -93,7 +93,7 @@ impl Engine {
                     patience.come();
                 }
                 None if patience.is_over(made.len()) => break,
-                None => std::thread::yield_now(),
+                None => yield_now(),
             }
         }
         if !is_alone {

@@ -6,7 +6,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::thread;
 
 use futures_core::Stream;
 
@@ -15,7 +14,7 @@ use super::memo::Answer;
 use crate::engine::Version;
 use crate::error::Error;
 use crate::service::Parker;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, spawn};
 
 /// A new answer of a query.
 #[derive(Debug)]
@@ -274,7 +273,7 @@ impl ChangeGuard {
                 }
             }
         };
-        let _ = thread::Builder::new().name("noex-store on_change".to_owned()).spawn(work);
+        let _ = spawn("noex-store on_change", work);
         Self { close: Box::new(move || slot.close()) }
     }
 }

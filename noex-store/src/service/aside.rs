@@ -2,11 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 
 use super::Settled;
 use crate::engine::panic_message;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, spawn};
 
 /// Runs a function in a thread, and waits for it as a task does.
 ///
@@ -23,7 +22,7 @@ pub(crate) async fn aside<T: Send + 'static>(
         *own.0.lock() = Some(done);
         own.1.wake();
     };
-    thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| error.to_string())?;
+    spawn(name, run).map_err(|error| error.to_string())?;
     shared.1.until(|| shared.0.lock().is_some()).await;
     let done = shared.0.lock().take();
     done.unwrap_or_else(|| Err("it has no outcome".to_owned()))

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, spawn};
 
+/// The threads' name.
+const HANDLER: &str = "noex-store handler";
 /// Threads that work at any rate.
 const FEW: usize = 2;
 /// Threads at most: so many functions that never return are needed to keep the others waiting.
@@ -64,7 +65,7 @@ impl Pool {
         } else if !state.watched && state.threads < MANY {
             state.watched = true;
             let own = Arc::clone(self);
-            if spawn(move || own.watch()).is_err() {
+            if spawn(HANDLER, move || own.watch()).is_err() {
                 state.watched = false;
             }
         }
@@ -73,7 +74,7 @@ impl Pool {
     fn grow(self: &Arc<Self>, state: &mut State) {
         state.threads += 1;
         let own = Arc::clone(self);
-        if let Err(error) = spawn(move || own.work()) {
+        if let Err(error) = spawn(HANDLER, move || own.work()) {
             state.threads -= 1;
             tracing::error!(%error, "a thread for event handlers could not be started");
         }
@@ -146,10 +147,6 @@ impl Pool {
     }
 }
 
-fn spawn(work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    thread::Builder::new().name("noex-store handler".to_owned()).spawn(work).map(drop)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Barrier;
@@ -194,7 +191,7 @@ mod tests {
         pool.schedule(Arc::new(Call(Box::new(|| panic!("a task of a test")))));
         pool.schedule(Arc::new(Call(Box::new(move || own.fetch_add(1, Ordering::SeqCst) < 99))));
         while runs.load(Ordering::SeqCst) < 100 {
-            thread::yield_now();
+            std::thread::yield_now();
         }
         pool.stop();
         assert!(pool.wait(soon()));

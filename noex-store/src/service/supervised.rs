@@ -8,14 +8,13 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::engine::panic_message;
 use crate::error::Error;
-use crate::sync::{AtomicU64, Condvar, Mutex};
+use crate::sync::{AtomicU64, Condvar, Mutex, sleep, spawn};
 
 /// How many restarts within what time are too many.
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +133,7 @@ impl Service {
             drop(run);
             service.end(end);
         };
-        if let Err(error) = thread::Builder::new().name(name).spawn(supervise) {
+        if let Err(error) = spawn(&name, supervise) {
             tracing::error!(service = self.name, %error, "a service could not be started");
             self.end(ServiceState::Degraded);
         }
@@ -161,7 +160,7 @@ impl Service {
             tracing::error!(service = self.name, message, "a service panicked, and is started again");
             self.restarts.fetch_add(1, Ordering::Relaxed);
             let doubled = 1_u32 << panics.len().min(10);
-            thread::sleep((MAX_PAUSE / 1024).saturating_mul(doubled).min(MAX_PAUSE));
+            sleep((MAX_PAUSE / 1024).saturating_mul(doubled).min(MAX_PAUSE));
         }
     }
 
@@ -275,7 +274,7 @@ mod tests {
         service.start(
             move || {
                 while !own.load(Ordering::SeqCst) {
-                    thread::yield_now();
+                    std::thread::yield_now();
                 }
             },
             || (),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::bridge::{Bridge, BridgeOptions, BridgeProgress, BridgeStats, EventReceiver};
@@ -13,7 +12,7 @@ use crate::lifecycle::Sweeper;
 use crate::live::{LiveHandle, Queries};
 use crate::persist::{BucketImage, Keeper, Persistence};
 use crate::service::{Intensity, Pool, ServiceStats, Services, Settled};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, sleep, spawn};
 
 /// How the services of a store are to run.
 #[derive(Debug, Clone, Copy)]
@@ -133,7 +132,7 @@ impl Running {
                 running.stopped.lock().get_or_insert(outcome);
                 running.stopping.wake();
             };
-            if thread::Builder::new().name("noex-store stop".to_owned()).spawn(work).is_err() {
+            if spawn("noex-store stop", work).is_err() {
                 // Without a thread there is no time to wait in.
                 own.end_now();
                 return Ok(());
@@ -160,7 +159,7 @@ impl Running {
             if Instant::now() >= deadline {
                 break;
             }
-            thread::sleep(Duration::from_millis(1));
+            sleep(Duration::from_millis(1));
         }
         self.live.stop();
         self.bus.stop();
