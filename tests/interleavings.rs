@@ -6,6 +6,8 @@
 #![cfg(shuttle)]
 
 mod common;
+#[path = "interleavings/following.rs"]
+mod following;
 #[path = "interleavings/keeping.rs"]
 mod keeping;
 

@@ -73,15 +73,15 @@ struct Delivery {
     events: Vec<Arc<Event>>,
 }
 
-thread_local! {
+crate::sync::thread_local! {
     static IN_HANDLER: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Marks that this thread runs a handler or a receiver, which cannot wait for itself.
 pub(crate) fn in_handler<T>(run: impl FnOnce() -> T) -> T {
-    let before = IN_HANDLER.replace(true);
+    let before = IN_HANDLER.with(|own| own.replace(true));
     let value = run();
-    IN_HANDLER.set(before);
+    IN_HANDLER.with(|own| own.set(before));
     value
 }
 
@@ -345,7 +345,7 @@ impl Bus {
     /// Waits until every commit so far has been handed out, every handler called, and every bridge's receiver.
     pub(crate) async fn settle(&self) {
         let version = self.engine.load().version;
-        let in_handler = IN_HANDLER.get();
+        let in_handler = IN_HANDLER.with(Cell::get);
         let done = || {
             let state = self.state.lock();
             state.stopped || state.subscribers == 0 || state.done >= version || self.service.is_degraded()
