@@ -1,7 +1,8 @@
 //! Interleavings of publishing, reading, committing and dropping, in orders that the checker chooses: it runs each test
 //! many times, and switches threads at every lock, wait and load of the root. It also finds threads that wait for ever.
 //!
-//! `RUSTFLAGS="--cfg shuttle" cargo test --test interleavings --target-dir target/shuttle`
+//! `RUSTFLAGS="--cfg shuttle" cargo test --test interleavings --target-dir target/shuttle`; with `NOEX_INTERLEAVINGS=10`, ten times
+//! as many.
 
 #![cfg(shuttle)]
 
@@ -41,7 +42,8 @@ fn check(test: impl Fn() + Send + Sync + 'static) {
 }
 
 fn check_times(times: usize, test: impl Fn() + Send + Sync + 'static) {
-    let test = Arc::new(test);
+    let more = std::env::var("NOEX_INTERLEAVINGS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let (times, test) = (times * more, Arc::new(test));
     let random = Arc::clone(&test);
     shuttle::check_random(move || random(), times);
     // Few switches at the worst places: Burckhardt et al., *A Randomized Scheduler with Probabilistic Guarantees of Finding
@@ -270,5 +272,31 @@ fn one_unique_key_goes_to_one() {
             .collect();
         let won = threads.into_iter().filter_map(|thread| thread.join().ok()).filter(|won| *won).count();
         assert_eq!(won, 1);
+    });
+}
+
+#[test]
+fn async_transactions_all_count() {
+    check_times(TIMES / 2, || {
+        let store = pairs();
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let own = store.clone();
+                thread::spawn(move || {
+                    for _ in 0..2 {
+                        let add = async |tx: &Transaction| {
+                            let lefts = tx.bucket::<Left>()?;
+                            let value = lefts.require(&1)?.value + 1;
+                            shuttle::future::yield_now().await;
+                            lefts.update(&1, Left::patch().value(value)).map(drop)
+                        };
+                        let done: Result<(), Error> = shuttle::future::block_on(own.transaction_async(add));
+                        done.expect("in the end");
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        assert_eq!(both(&store).0, 4);
     });
 }

@@ -218,3 +218,49 @@ fn what_has_expired_is_taken_out_however_it_meets_the_sweeper() {
         stop(&store);
     });
 }
+
+#[test]
+fn whoever_waits_is_told_of_the_end() {
+    check_times(TIMES, || {
+        for drops in [true, false] {
+            let store = pairs();
+            let mut live = ids(&store).subscribe(()).expect("open");
+            let mut events = store.events("**").expect("good");
+            let mut changes = store.bucket::<Left>().expect("defined").changes();
+            let first = block_on(live.next()).expect("open").expect("no fault");
+            assert_eq!(first.value.len(), 1);
+            let ends = thread::spawn(move || if drops { drop(store) } else { stop(&store) });
+            assert!(block_on(live.next()).is_none());
+            assert!(block_on(events.next()).is_none());
+            assert!(block_on(changes.next()).is_none());
+            ends.join().expect("no panic");
+        }
+    });
+}
+
+#[test]
+fn subscribers_come_and_go_beside_writers() {
+    check_times(TIMES, || {
+        let store = pairs();
+        let query = ids(&store);
+        let writers = inserting(&store, 2);
+        let subscribers: Vec<_> = (0..2)
+            .map(|_| {
+                let query = query.clone();
+                thread::spawn(move || {
+                    let mut live = query.subscribe(()).expect("open");
+                    let first = block_on(live.next()).expect("open").expect("no fault");
+                    assert!((1..=3).contains(&first.value.len()));
+                })
+            })
+            .collect();
+        join(writers);
+        join(subscribers);
+        assert_eq!(
+            query.run(&()).expect("no fault").len(),
+            3,
+            "the answer that nobody follows is not an old one"
+        );
+        stop(&store);
+    });
+}
