@@ -23,6 +23,7 @@ mod real {
 }
 
 #[cfg(shuttle)]
+#[allow(clippy::expect_used, reason = "the checker's, which panics anyway")]
 mod shuttled {
     use std::ops::{Deref, DerefMut};
     use std::sync::{Arc, PoisonError};
