@@ -7,8 +7,9 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::turn::{Place, Request, RunOnce, Running};
-use super::{Commit, Engine, KeepWhen, Write};
+use super::queue::{Request, RunOnce};
+use super::turn::Place;
+use super::{Commit, Engine, KeepWhen, Running, Write};
 use crate::error::Error;
 use crate::look_out::LookOut;
 use crate::sync::{Condvar, Mutex, spawn};

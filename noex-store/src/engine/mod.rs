@@ -15,12 +15,15 @@ mod index;
 mod keeping;
 mod key;
 mod keys;
+mod lead;
 mod leaving;
 mod memory;
+mod nesting;
 mod numbers;
 mod part;
 mod patience;
 mod publish;
+mod queue;
 mod read_index;
 mod reading;
 mod reads;
@@ -54,6 +57,7 @@ pub(crate) use keeping::{Keep, KeepWhen};
 pub(crate) use key::OwnedValue;
 pub use key::{CodecOfPlain, Probe, each, optional, required};
 pub(crate) use leaving::NEVER;
+pub(crate) use nesting::Running;
 pub(crate) use numbers::Numbered;
 #[cfg(test)]
 pub(crate) use part::Fault;
@@ -72,7 +76,7 @@ pub use stored::{StoredChange, StoredChanges, StoredCommit, StoredField, StoredR
 pub(crate) use table::Shared;
 pub(crate) use table::Table;
 pub(crate) use transaction::{Marks, Refused, Transaction};
-pub(crate) use turn::{Place, Running, catch, panic_message};
+pub(crate) use turn::{Place, catch, panic_message};
 pub(crate) use write::{Edit, Write};
 pub(crate) use writes::{Replace, Step};
 

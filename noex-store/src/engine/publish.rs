@@ -9,11 +9,12 @@ use super::commit::{Commit, Definition};
 use super::committer::Committer;
 use super::counts::Counts;
 use super::gate::{Gate, Lease};
+use super::queue::{Queue, Request, RunOnce};
 use super::root::{AnyTable, Entry};
-use super::turn::{Place, Queue, Request, Retired, RunOnce, Running};
+use super::turn::{Place, Retired};
 use super::{
-    CommitLog, HashState, Hashing, Keep, KeepWhen, NEVER, Root, Slot, StoredRecord, StoredSchema, Table,
-    Version, Write,
+    CommitLog, HashState, Hashing, Keep, KeepWhen, NEVER, Root, Running, Slot, StoredRecord, StoredSchema,
+    Table, Version, Write,
 };
 use crate::bucket::Bucket;
 use crate::clock::Clock;

@@ -11,13 +11,10 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
 use arrayvec::ArrayVec;
+use node::{BITS, Inner, Leaf, MASK, Node, WIDTH, change_leaf, put};
 
 use super::RowId;
 use super::counted::{Counted, fetch};
-
-const BITS: u32 = 4;
-const WIDTH: usize = 1 << BITS;
-const MASK: u64 = WIDTH as u64 - 1;
 
 /// Neighbouring rows, some of which may be empty.
 pub(crate) struct Slots<'a, T>(&'a [OnceLock<T>]);
@@ -45,75 +42,9 @@ pub(crate) struct Rows<T> {
     len: usize,
 }
 
-enum Node<T> {
-    Leaf(Arc<Leaf<T>>),
-    Inner(Arc<Inner<T>>),
-}
-
-struct Inner<T> {
-    /// Rows below.
-    count: usize,
-    children: [Option<Node<T>>; WIDTH],
-}
-
-struct Leaf<T> {
-    slots: [OnceLock<T>; WIDTH],
-}
-
 impl<T> Clone for Rows<T> {
     fn clone(&self) -> Self {
         Self { root: self.root.clone(), height: self.height, tail: Arc::clone(&self.tail), ..*self }
-    }
-}
-
-impl<T> Clone for Node<T> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Leaf(leaf) => Self::Leaf(Arc::clone(leaf)),
-            Self::Inner(inner) => Self::Inner(Arc::clone(inner)),
-        }
-    }
-}
-
-impl<T> Node<T> {
-    fn count_of(&self) -> usize {
-        match self {
-            Self::Leaf(leaf) => leaf.count_of(),
-            Self::Inner(inner) => inner.count_of(),
-        }
-    }
-}
-
-impl<T> Clone for Inner<T> {
-    fn clone(&self) -> Self {
-        fetch(self.children.iter().flatten().map(Node::count_of));
-        Self { count: self.count, children: self.children.clone() }
-    }
-}
-
-impl<T: Counted> Leaf<T> {
-    fn empty() -> Self {
-        Self { slots: std::array::from_fn(|_| OnceLock::new()) }
-    }
-
-    /// A copy of the first `len` slots without the one at `hole`.
-    fn copy(&self, len: usize, hole: Option<usize>) -> Self {
-        fetch(self.slots[..len].iter().filter_map(OnceLock::get).map(Counted::count_of));
-        Self {
-            slots: std::array::from_fn(|at| match self.slots[at].get() {
-                Some(value) if at < len && Some(at) != hole => OnceLock::from(value.clone()),
-                _ => OnceLock::new(),
-            }),
-        }
-    }
-
-    fn count(&self, len: usize) -> usize {
-        self.slots[..len].iter().filter(|slot| slot.get().is_some()).count()
-    }
-
-    /// Whether no slot from one on has a value.
-    fn is_empty_from(&self, at: usize) -> bool {
-        self.slots[at..].iter().all(|slot| slot.get().is_none())
     }
 }
 
@@ -376,160 +307,10 @@ impl<T: Counted> Rows<T> {
     }
 }
 
-/// Changes a slot in place if nobody shares the leaf, in a copy otherwise.
-fn change_leaf<T: Counted>(leaf: &mut Arc<Leaf<T>>, len: usize, at: usize, value: Option<T>) {
-    if Arc::get_mut(leaf).is_none() {
-        *leaf = Arc::new(leaf.copy(len, Some(at)));
-    }
-    if let Some(own) = Arc::get_mut(leaf) {
-        own.slots[at] = value.map_or_else(OnceLock::new, OnceLock::from);
-    }
-}
-
-fn put<T: Counted>(slot: &mut Option<Node<T>>, start: u64, shift: u32, leaf: Arc<Leaf<T>>, rows: usize) {
-    if shift == 0 {
-        *slot = Some(Node::Leaf(leaf));
-        return;
-    }
-    let node = slot
-        .get_or_insert_with(|| Node::Inner(Arc::new(Inner { count: 0, children: [const { None }; WIDTH] })));
-    if let Node::Inner(inner) = node {
-        let inner = Arc::make_mut(inner);
-        inner.count += rows;
-        put(&mut inner.children[((start >> shift) & MASK) as usize], start, shift - BITS, leaf, rows);
-    }
-}
-
-impl<T: Counted> Node<T> {
-    fn count(&self) -> usize {
-        match self {
-            Self::Leaf(leaf) => leaf.count(WIDTH),
-            Self::Inner(inner) => inner.count,
-        }
-    }
-
-    /// Changes a row that is there; `false` if nothing is left below.
-    fn change(&mut self, row: u64, shift: u32, value: Option<T>) -> bool {
-        match self {
-            Self::Leaf(leaf) => {
-                let removed = value.is_none();
-                change_leaf(leaf, WIDTH, (row & MASK) as usize, value);
-                !removed || leaf.count(WIDTH) > 0
-            }
-            Self::Inner(inner) => {
-                let inner = Arc::make_mut(inner);
-                if value.is_none() {
-                    inner.count -= 1;
-                }
-                let child = &mut inner.children[((row >> shift) & MASK) as usize];
-                if let Some(node) = child
-                    && !node.change(row, shift - BITS, value)
-                {
-                    *child = None;
-                }
-                inner.count > 0
-            }
-        }
-    }
-
-    /// Takes out the leaf in which a row stands, unless it is this node; how many rows it held.
-    fn take_leaf(&mut self, row: u64, shift: u32) -> usize {
-        let inner = match self {
-            Self::Leaf(leaf) => return leaf.count(WIDTH),
-            Self::Inner(inner) => Arc::make_mut(inner),
-        };
-        let child = &mut inner.children[((row >> shift) & MASK) as usize];
-        let Some(node) = child else { return 0 };
-        let held = node.take_leaf(row, shift - BITS);
-        inner.count -= held;
-        if matches!(node, Self::Leaf(_)) || node.count() == 0 {
-            *child = None;
-        }
-        held
-    }
-
-    fn leaves<'a>(
-        &'a self,
-        start: u64,
-        shift: u32,
-        from: u64,
-        visit: &mut impl FnMut(u64, &'a [OnceLock<T>]) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        match self {
-            Self::Leaf(leaf) => {
-                let skip = from.saturating_sub(start).min(WIDTH as u64);
-                visit(start + skip, &leaf.slots[skip as usize..])?;
-            }
-            Self::Inner(inner) => {
-                let skip = (from.saturating_sub(start) >> shift).min(WIDTH as u64) as usize;
-                for (at, child) in inner.children.iter().enumerate().skip(skip) {
-                    if let Some(child) = child {
-                        child.leaves(start + ((at as u64) << shift), shift - BITS, from, visit)?;
-                    }
-                }
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn visit_rev(
-        &self,
-        start: u64,
-        shift: u32,
-        first: u64,
-        end: u64,
-        visit: &mut impl FnMut(RowId, &T) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        match self {
-            Self::Leaf(leaf) => {
-                let take = end.saturating_sub(start).min(WIDTH as u64) as usize;
-                let skip = first.saturating_sub(start).min(take as u64) as usize;
-                for (at, slot) in leaf.slots[..take].iter().enumerate().skip(skip).rev() {
-                    if let Some(value) = slot.get() {
-                        visit(RowId(start + at as u64), value)?;
-                    }
-                }
-            }
-            Self::Inner(inner) => {
-                for (at, child) in inner.children.iter().enumerate().rev() {
-                    let child_start = start + ((at as u64) << shift);
-                    if let Some(child) = child
-                        && child_start < end
-                    {
-                        child.visit_rev(child_start, shift - BITS, first, end, visit)?;
-                    }
-                }
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn nth(&self, start: u64, shift: u32, mut skip: usize) -> Option<RowId> {
-        match self {
-            Self::Leaf(leaf) => leaf
-                .slots
-                .iter()
-                .enumerate()
-                .filter(|(_, slot)| slot.get().is_some())
-                .nth(skip)
-                .map(|(at, _)| RowId(start + at as u64)),
-            Self::Inner(inner) => {
-                for (at, child) in inner.children.iter().enumerate() {
-                    let Some(child) = child else { continue };
-                    let count = child.count();
-                    if skip < count {
-                        return child.nth(start + ((at as u64) << shift), shift - BITS, skip);
-                    }
-                    skip -= count;
-                }
-                None
-            }
-        }
-    }
-}
-
 #[path = "diff.rs"]
 mod diff;
+#[path = "rows/node.rs"]
+mod node;
 
 #[cfg(test)]
 #[path = "tests/rows.rs"]
