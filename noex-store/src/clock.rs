@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 
@@ -18,6 +18,12 @@ pub trait Clock: Send + Sync + 'static {
     fn on_set(&self, listener: Box<dyn Fn() -> bool + Send + Sync>) {
         drop(listener);
     }
+}
+
+/// When so much time will have passed. A time that is too long for that, as `Duration::MAX`, is thirty years: nobody waits for so long.
+pub(crate) fn from_now(time: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+    Instant::now() + time.min(NEVER)
 }
 
 /// The system's clock.

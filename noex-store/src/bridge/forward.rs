@@ -5,11 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
-use std::time::Instant;
 
 use tokio::runtime::Handle;
 
 use super::{BridgeOptions, BridgeStats, EventReceiver};
+use crate::clock::from_now;
 use crate::engine::{Commit, Count, Version, panic_message};
 use crate::error::Error;
 use crate::event::{Bus, Event, Lagged, Queue, Registration, Sink, Wanted, in_handler};
@@ -150,7 +150,7 @@ impl<R: EventReceiver> Forward<R> {
         }
         let (topic, data) = (self.options.topic(event), self.options.data(event));
         let _runtime = self.runtime.as_ref().map(Handle::enter);
-        let deadline = Instant::now() + self.options.timeout;
+        let deadline = from_now(self.options.timeout);
         let abandoned = || self.abandoned.load(Ordering::SeqCst);
         match self.parker.block_on(self.receiver.emit(&topic, data), Some(deadline), abandoned) {
             Some(Ok(())) => {

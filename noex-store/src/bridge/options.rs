@@ -137,7 +137,7 @@ impl BridgeOptions {
         self
     }
 
-    /// How long the receiver may take for an event; 30 seconds unless given. Then its future is dropped, the event counts as
+    /// How long the receiver may take for an event; 30 seconds unless given, `Duration::MAX` is for ever. Then its future is dropped, the event counts as
     /// failed, and the next one is sent.
     ///
     /// ```

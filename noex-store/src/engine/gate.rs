@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::clock::from_now;
 use crate::sync::{AtomicBool, Condvar, Mutex};
 
 #[derive(Default)]
@@ -79,7 +80,7 @@ impl Gate {
         }
         state.tickets += 1;
         let ticket = state.tickets;
-        state.holder = Some(Holder { ticket, until: Instant::now() + lease });
+        state.holder = Some(Holder { ticket, until: from_now(lease) });
         self.closed.store(true, Ordering::Relaxed);
         Some(Lease { gate: self, ticket })
     }
@@ -113,7 +114,7 @@ impl Gate {
             }
         }
         state.waiting.pop_front();
-        state.holder = Some(Holder { ticket, until: Instant::now() + lease });
+        state.holder = Some(Holder { ticket, until: from_now(lease) });
         self.closed.store(true, Ordering::Relaxed);
         drop(state);
         // Those who are next in line wait for this holder now.

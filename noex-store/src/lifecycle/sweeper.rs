@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::from_now;
 use crate::engine::{Engine, NEVER};
 use crate::error::Error;
 use crate::service::Service;
@@ -93,7 +94,7 @@ impl Sweeper {
             } else {
                 let left = Duration::from_millis(next.saturating_sub(self.engine.now()));
                 let wait = if failed { self.interval } else { left.min(self.interval) };
-                self.news.wait_until(&mut stopped, Instant::now() + wait);
+                self.news.wait_until(&mut stopped, from_now(wait));
             }
         }
     }

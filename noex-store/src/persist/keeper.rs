@@ -19,6 +19,7 @@ use super::adapter::{AdapterFuture, StorageAdapter};
 use super::encode;
 use super::image::BucketImage;
 use super::options::{Durability, OnError, Persistence};
+use crate::clock::from_now;
 use crate::engine::{Commit, Engine, Keep, Root, StoredCommit, Version};
 use crate::error::Error;
 use crate::service::{Parker, Service, Services, Settled};
@@ -304,7 +305,7 @@ impl Keeper {
                 continue;
             }
             let due = *due.get_or_insert_with(|| match self.durability {
-                Durability::Debounced(time) => Instant::now() + time,
+                Durability::Debounced(time) => from_now(time),
                 Durability::Immediate => Instant::now(),
             });
             state.hurry = state.hurry.filter(|(version, _)| *version > self.durable());
@@ -400,7 +401,7 @@ impl Keeper {
         if self.durable() >= version {
             return;
         }
-        let due = Instant::now() + within;
+        let due = from_now(within);
         let mut state = self.state.lock();
         let (wanted, soonest) = state.hurry.unwrap_or((version, due));
         state.hurry = Some((wanted.max(version), soonest.min(due)));

@@ -216,7 +216,7 @@ impl StoreBuilder {
         self
     }
 
-    /// How long [`Store::stop`] waits at most; ten seconds unless given.
+    /// How long [`Store::stop`] waits at most; ten seconds unless given, and `Duration::MAX` is for ever.
     ///
     /// ```
     #[doc = include_str!("../../doc/users.txt")]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::bridge::{Bridge, BridgeOptions, BridgeProgress, BridgeStats, EventReceiver};
+use crate::clock::from_now;
 use crate::engine::{self, Engine, Version};
 use crate::error::Error;
 use crate::event::Bus;
@@ -120,7 +121,7 @@ impl Running {
         let done = || own.stopped.lock().clone();
         // Unless it is the code of a write that stops the store, and would wait for itself.
         let waits = !engine::Running::in_turn();
-        let until = Instant::now() + own.stop_timeout;
+        let until = from_now(own.stop_timeout);
         if done().is_none() && own.is_idle() {
             let outcome = own.end(waits.then_some(until), Instant::now());
             own.stopped.lock().get_or_insert(outcome);
@@ -192,7 +193,7 @@ impl Running {
         self.bus.stop();
         self.pool.stop();
         if let Some(keeper) = &self.keeper {
-            keeper.stop(Instant::now() + self.stop_timeout);
+            keeper.stop(from_now(self.stop_timeout));
         }
     }
 }

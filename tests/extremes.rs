@@ -1,0 +1,230 @@
+//! Options, counts and times at their ends: none makes anything panic, and the longest time is for ever.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::keeping::wait;
+use common::within_seconds;
+use noex_store::prelude::*;
+use noex_store::{TestClock, Ttl, Version};
+
+#[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[bucket(name = "notes", ttl = "1h")]
+struct Note {
+    #[bucket(key)]
+    id: u32,
+    #[bucket(index)]
+    size: u32,
+}
+
+fn note(id: u32) -> Note {
+    Note { id, size: id % 3 }
+}
+
+const TIMES: [Duration; 3] = [Duration::ZERO, Duration::from_nanos(1), Duration::MAX];
+
+struct Counter(AtomicUsize);
+
+impl EventReceiver for Counter {
+    async fn emit(&self, _: &str, _: serde_json::Value) -> Result<(), ReceiverError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[test]
+fn no_time_is_too_long_or_too_short_for_a_store() {
+    within_seconds(60, || {
+        for time in TIMES {
+            let kept = MemoryAdapter::new();
+            let open = || {
+                let persistence = Persistence::new(kept.clone()).debounce(time);
+                let builder = Store::builder().bucket::<Note>().persistence(persistence);
+                wait(builder.ttl_check_interval(time).stop_timeout(time).restart_intensity(0, time).start())
+            };
+            let store = open().expect("starts");
+            let notes = store.bucket::<Note>().expect("defined");
+            notes.insert(note(1)).expect("new");
+            wait(store.flush()).expect("written, however long it might have waited");
+            // Without any time to stop in, it may say that it is late; what is kept stays so.
+            let stopped = wait(store.stop());
+            assert!(stopped.is_ok() || time < Duration::from_secs(1), "{time:?}: {stopped:?}");
+            drop(store);
+            let again = loop {
+                match open() {
+                    Ok(store) => break store,
+                    // The first one is still letting go.
+                    Err(Error::Persistence { .. }) => std::thread::yield_now(),
+                    Err(error) => panic!("{error}"),
+                }
+            };
+            assert_eq!(again.bucket::<Note>().expect("defined").count(), 1);
+            // Dropped without a stop.
+        }
+    });
+}
+
+#[test]
+fn no_time_is_too_long_or_too_short_for_a_record() {
+    let store = wait(Store::builder().bucket::<Note>().start()).expect("starts");
+    let notes = store.bucket::<Note>().expect("defined");
+    let far = notes.insert_with_ttl(note(1), Duration::MAX).expect("for ever");
+    assert_eq!(far.expires_at(), None);
+    let long = notes.insert_with_ttl(note(2), Duration::from_secs(1 << 50)).expect("nearly for ever");
+    assert!(long.expires_at().is_none_or(|at| at > 1 << 59), "{:?}", long.expires_at());
+    notes.touch_with_ttl(&1, Ttl::For(Duration::MAX)).expect("there");
+    let none = notes.insert_with_ttl(note(3), Duration::ZERO).map(drop);
+    assert!(matches!(none, Err(Error::InvalidTtl { bucket: "notes", .. })) || none.is_ok(), "{none:?}");
+    assert!(notes.contains_key(&1) && notes.contains_key(&2));
+    wait(store.settle());
+    wait(store.stop()).expect("stops");
+}
+
+#[test]
+fn no_option_of_a_transaction_is_too_much() {
+    within_seconds(60, || {
+        let persistence = Persistence::new(MemoryAdapter::new());
+        let store = wait(Store::builder().bucket::<Note>().persistence(persistence).start()).expect("starts");
+        store.bucket::<Note>().expect("defined").insert(note(1)).expect("new");
+        for (time, retries) in TIMES.into_iter().zip([0, 3, u32::MAX]) {
+            let durability = Durability::Debounced(time);
+            let options = TxOptions::new().retries(retries).lease(time).durability(durability);
+            let mut runs = 0;
+            let done = store.transaction_with(options, |tx| {
+                runs += 1;
+                let notes = tx.bucket::<Note>()?;
+                let size = notes.require(&1)?.size;
+                // Somebody else is faster, twice: then the others wait for this one.
+                if runs <= 2 {
+                    let other = store.bucket::<Note>()?;
+                    let change = move || other.update(&1, Note::patch().add(Note::SIZE, 1)).map(drop);
+                    std::thread::spawn(change).join().expect("no panic")?;
+                }
+                notes.update(&1, Note::patch().size(size + 1)).map(drop)
+            });
+            let conflict = matches!(done, Err(Error::TransactionConflict { attempts: 1, .. }));
+            assert_eq!(conflict, retries == 0, "{done:?}");
+            assert!(done.is_ok() || retries == 0, "{done:?}");
+        }
+    });
+}
+
+#[test]
+fn no_bridge_is_too_slow_or_too_large() {
+    within_seconds(60, || {
+        let store = wait(Store::builder().bucket::<Note>().start()).expect("starts");
+        let notes = store.bucket::<Note>().expect("defined");
+        for (number, capacity) in (1..).zip([0, 1, usize::MAX]) {
+            let counter = Arc::new(Counter(AtomicUsize::new(0)));
+            let options = BridgeOptions::new().capacity(capacity).timeout(Duration::MAX);
+            let Ok(bridge) = bridge_to_rules(&store, Arc::clone(&counter), options) else {
+                assert_eq!(capacity, 0, "only what holds nothing may be refused");
+                continue;
+            };
+            notes.insert(note(number)).expect("new");
+            wait(store.settle());
+            let (stats, sent) = (bridge.stats(), counter.0.load(Ordering::SeqCst));
+            assert_eq!(sent as u64 + stats.missed, 1, "{stats:?}");
+            assert_eq!(stats.failed, 0, "{stats:?}");
+        }
+    });
+}
+
+#[test]
+fn no_count_is_too_much_for_a_question() {
+    let builder = Store::builder().bucket::<Note>().commit_log_capacity(usize::MAX);
+    let store = wait(builder.start()).expect("starts");
+    let notes = store.bucket::<Note>().expect("defined");
+    notes.insert_many((1..=9).map(note)).expect("new");
+    let small = || notes.filter(Note::SIZE.le(1));
+    assert_eq!(small().limit(usize::MAX).offset(1).collect().len(), 5);
+    assert_eq!(small().limit(usize::MAX).offset(usize::MAX).collect().len(), 0);
+    assert_eq!(small().limit(0).count(), 0);
+    assert_eq!(small().order_by(Note::ID.desc()).limit(usize::MAX).offset(5).collect().len(), 1);
+    assert_eq!((notes.first(usize::MAX).len(), notes.last(usize::MAX).len()), (9, 9));
+    assert_eq!((notes.first(0).len(), notes.last(0).len()), (0, 0));
+    let page = notes.paginate(Page::first(usize::MAX));
+    assert_eq!((page.records.len(), page.has_more), (9, false));
+    assert_eq!(store.answers(usize::MAX).len(), 0);
+    let none = wait(Store::builder().bucket::<Note>().commit_log_capacity(0).start()).expect("starts");
+    let notes = none.bucket::<Note>().expect("defined");
+    let mut changes = notes.changes();
+    notes.insert(note(1)).expect("new");
+    wait(none.settle());
+    drop(changes.try_next());
+    // A log that holds nothing says so.
+    let read = none.commits().after(Version::default()).try_next();
+    assert!(read.is_ok() || none.events_since("**", Version::default()).is_err(), "{read:?}");
+}
+
+#[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[bucket(name = "stamped", ttl = "1d", max_size = 3)]
+struct Stamped {
+    #[bucket(key, generated = "uuid")]
+    id: Uuid,
+    #[bucket(unique, generated = "cuid")]
+    code: String,
+    #[bucket(generated = "timestamp")]
+    millis: u64,
+    #[bucket(generated = "autoincrement")]
+    number: u8,
+}
+
+#[test]
+fn no_time_of_day_is_too_early_or_too_late() {
+    within_seconds(60, || {
+        for start in [0, 1, u64::MAX / 2, u64::MAX - 1, u64::MAX] {
+            let (kept, clock) = (MemoryAdapter::new(), TestClock::at(start));
+            let open = || {
+                let persistence = Persistence::new(kept.clone()).durability(Durability::Immediate);
+                wait(
+                    Store::builder()
+                        .clock(clock.clone())
+                        .bucket::<Stamped>()
+                        .persistence(persistence)
+                        .start(),
+                )
+            };
+            let store = open().expect("starts");
+            let all = store.bucket::<Stamped>().expect("defined");
+            let insert = || all.insert(Stamped::draft());
+            for _ in 0..2 {
+                insert().expect("new");
+                clock.advance(Duration::from_millis(1));
+            }
+            wait(store.settle());
+            let before = all.count();
+            assert!(before == 2 || start > u64::MAX / 2, "{before}");
+            wait(store.stop()).expect("stops");
+            let again = open().expect("starts");
+            let all = again.bucket::<Stamped>().expect("defined");
+            assert_eq!(all.count(), before);
+            // As far back, and as far on, as a clock can be set.
+            for time in [0, u64::MAX] {
+                clock.set(time);
+                drop(all.insert(Stamped::draft()).expect("new"));
+                wait(again.settle());
+            }
+            assert!(all.count() <= 3);
+            wait(again.stop()).expect("stops");
+        }
+    });
+}
+
+#[test]
+fn numbers_end_with_their_type() {
+    let store = wait(Store::builder().bucket::<Stamped>().start()).expect("starts");
+    let all = store.bucket::<Stamped>().expect("defined");
+    let mut refused = None;
+    for number in 0..300 {
+        if let Err(error) = all.insert(Stamped::draft()) {
+            refused = Some((number, error));
+            break;
+        }
+    }
+    let (number, error) = refused.expect("255 is the last");
+    assert!((254..=256).contains(&number), "{number}");
+    assert!(error.to_string().contains("number"), "{error}");
+}
