@@ -228,3 +228,40 @@ fn numbers_end_with_their_type() {
     assert!((254..=256).contains(&number), "{number}");
     assert!(error.to_string().contains("number"), "{error}");
 }
+
+#[test]
+fn a_filter_may_be_made_of_many() {
+    let store = wait(Store::builder().bucket::<Note>().start()).expect("starts");
+    let notes = store.bucket::<Note>().expect("defined");
+    notes.insert_many((1..=9).map(note)).expect("new");
+    let many = 100_000;
+    let any = (0..many).map(|id| Note::ID.eq(id * 2)).reduce(|any, one| any.or(one)).expect("some");
+    assert_eq!(notes.filter(any.clone()).count(), 4);
+    let all = (0..many).map(|id| Note::ID.ne(id * 2)).reduce(|all, one| all.and(one)).expect("some");
+    assert_eq!(notes.filter(all.clone()).collect().len(), 5);
+    // The other way round.
+    let right = (0..many).map(|id| Note::ID.eq(id * 2)).reduce(|any, one| one.or(any)).expect("some");
+    assert_eq!(notes.filter(right).count(), 4);
+    let right = (0..many).map(|id| Note::ID.ne(id * 2)).reduce(|all, one| one.and(all)).expect("some");
+    assert_eq!(notes.filter(right).count(), 5);
+    // By an index.
+    let sizes =
+        (0..many).map(|size| Note::SIZE.ne(size * 2 + 1)).reduce(|all, one| one.and(all)).expect("some");
+    assert_eq!(notes.filter(sizes).count(), 6);
+    let sizes =
+        (0..many).map(|size| Note::SIZE.eq(size * 2 + 1)).reduce(|any, one| one.or(any)).expect("some");
+    assert_eq!(notes.filter(sizes.clone()).count(), 3);
+    assert_eq!(notes.filter(!sizes).count(), 6);
+    // In turns it is nested.
+    let turns = (0..1_000).map(|id| Note::ID.eq(id * 2)).zip([true, false].into_iter().cycle());
+    let turns = turns.reduce(|(all, _), (one, or)| (if or { all.or(one) } else { one.and(all) }, or));
+    let (turns, _) = turns.expect("some");
+    assert_eq!(notes.filter(turns.clone()).count(), notes.filter(turns).collect().len());
+    let mut not = Note::ID.eq(1);
+    for _ in 0..many {
+        not = !not;
+    }
+    assert_eq!(notes.filter(not).count(), 1);
+    assert!(format!("{:?}", any.clone()).len() > 10 && notes.filter(any).explain().to_string().len() > 10);
+    drop(all);
+}

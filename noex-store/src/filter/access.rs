@@ -223,7 +223,7 @@ impl<B: Bucket> Node<B> {
             Self::Leaf(leaf) => matches!(leaf.ranges(), Some((Target::Value, _))).then(|| leaf.field()),
             Self::Not(node) => node.only_field(),
             Self::All(nodes) | Self::Any(nodes) => {
-                let field = nodes.first()?.only_field()?;
+                let field = nodes.front()?.only_field()?;
                 nodes.iter().all(|node| node.only_field() == Some(field)).then_some(field)
             }
         }
@@ -249,8 +249,16 @@ impl<B: Bucket> Node<B> {
                 normalize(ranges.into_iter().map(|range| index.ranks(prefix, range)).collect())
             }
             Self::All(nodes) => {
-                let sets = nodes.iter().map(|node| node.ranks(index, prefix));
-                sets.reduce(|a, b| intersect(&a, &b)).unwrap_or_default()
+                let mut sets: Vec<_> = nodes.iter().map(|node| node.ranks(index, prefix)).collect();
+                // In pairs, then pairs of pairs: one after the other, many `ne` would make one long list anew for each.
+                while sets.len() > 1 {
+                    let pair = |pair: &[Vec<_>]| match pair {
+                        [a, b] => intersect(a, b),
+                        _ => pair.concat(),
+                    };
+                    sets = sets.chunks(2).map(pair).collect();
+                }
+                sets.pop().unwrap_or_default()
             }
             Self::Any(nodes) => normalize(nodes.iter().flat_map(|node| node.ranks(index, prefix)).collect()),
             Self::Not(node) => complement(index.ranks(prefix, KeyRange::ALL), &node.ranks(index, prefix)),

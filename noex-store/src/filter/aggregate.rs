@@ -75,7 +75,7 @@ pub(crate) fn end<B: Bucket, T: OrderedValue + Clone, P>(
         let filter = if B::schema().fields.get(usize::from(field.number)).is_some_and(|field| field.optional)
         {
             let some = Filter::leaf(Present { field: field.number, get: field.get, present: true });
-            present = Node::All(vec![query.filter.clone(), some.node]);
+            present = Node::All([query.filter.clone(), some.node].into());
             &present
         } else {
             query.filter

@@ -13,6 +13,7 @@ pub(crate) mod select;
 pub(crate) mod sum;
 pub(crate) mod watch;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Not;
 use std::sync::Arc;
@@ -25,7 +26,8 @@ use leaf::Leaf;
 /// A condition on the records of a bucket, built from field tokens: `User::AGE.ge(18).and(User::ROLE.eq(Role::Admin))`.
 ///
 /// Filters are values: they can be cloned (O(1) for each condition), kept, and joined at run time. `Debug` shows them in
-/// words. Each condition is true or false, also for a `None`: `!f` passes exactly the records that `f` does not.
+/// words. Each condition is true or false, also for a `None`: `!f` passes exactly the records that `f` does not. Any number of
+/// conditions can be joined by one word; of conditions in conditions, as in `((a and b) or c) and d`, a thousand levels fit any stack.
 ///
 /// ```
 #[doc = include_str!("../../doc/users.txt")]
@@ -44,8 +46,9 @@ pub struct Filter<B> {
 pub(crate) enum Node<B> {
     Const(bool),
     Leaf(Arc<dyn Leaf<B>>),
-    All(Vec<Node<B>>),
-    Any(Vec<Node<B>>),
+    /// Flat, however it was joined: what is nested is walked by recursion.
+    All(VecDeque<Node<B>>),
+    Any(VecDeque<Node<B>>),
     Not(Box<Node<B>>),
 }
 
@@ -95,10 +98,14 @@ impl<B: Bucket> Filter<B> {
                 Node::All(nodes)
             }
             (Node::All(mut nodes), node) => {
-                nodes.push(node);
+                nodes.push_back(node);
                 Node::All(nodes)
             }
-            (node, other) => Node::All(vec![node, other]),
+            (node, Node::All(mut nodes)) => {
+                nodes.push_front(node);
+                Node::All(nodes)
+            }
+            (node, other) => Node::All([node, other].into()),
         };
         Self { node }
     }
@@ -120,10 +127,14 @@ impl<B: Bucket> Filter<B> {
                 Node::Any(nodes)
             }
             (Node::Any(mut nodes), node) => {
-                nodes.push(node);
+                nodes.push_back(node);
                 Node::Any(nodes)
             }
-            (node, other) => Node::Any(vec![node, other]),
+            (node, Node::Any(mut nodes)) => {
+                nodes.push_front(node);
+                Node::Any(nodes)
+            }
+            (node, other) => Node::Any([node, other].into()),
         };
         Self { node }
     }
@@ -279,7 +290,7 @@ impl<B: Bucket> Node<B> {
         }
     }
 
-    fn join(nodes: &[Self], word: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn join(nodes: &VecDeque<Self>, word: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, node) in nodes.iter().enumerate() {
             if number > 0 {
                 f.write_str(word)?;

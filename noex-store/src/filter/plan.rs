@@ -3,6 +3,8 @@
 //! Ranges of ranks are exact, so the planner does not estimate how many entries a range has: it knows. Costs are in
 //! visits of an index entry; the constants are what the bench `layout` showed, rounded.
 
+use std::collections::HashSet;
+
 use smallvec::SmallVec;
 
 use super::Node;
@@ -139,11 +141,15 @@ impl<'q, B: Bucket> Plan<'q, B> {
         };
         if first.len() > SMALL && (order == Order::Sort || query.order.is_empty()) {
             let by_row = query.order.is_empty();
-            let partners = candidates.iter().enumerate().filter(|(_, other)| {
-                other.used.iter().any(|used| !first.used.contains(used))
-                    && both_cost(&first, other, total) < alone_cost(&first, other, total, by_row, wanted)
-            });
-            if let Some((at, _)) = partners.min_by_key(|(_, other)| both_cost(&first, other, total)) {
+            let partner = {
+                let is_in_first = among(&first.used);
+                let partners = candidates.iter().enumerate().filter(|(_, other)| {
+                    !other.used.iter().all(&is_in_first)
+                        && both_cost(&first, other, total) < alone_cost(&first, other, total, by_row, wanted)
+                });
+                partners.min_by_key(|(_, other)| both_cost(&first, other, total)).map(|(at, _)| at)
+            };
+            if let Some(at) = partner {
                 let second = candidates.swap_remove(at);
                 let used: Vec<usize> = first.used.iter().chain(&second.used).copied().collect();
                 let residual = rest(&conjuncts, &used);
@@ -220,7 +226,15 @@ fn flatten<'q, B>(node: &'q Node<B>, into: &mut Vec<&'q Node<B>>) -> bool {
 }
 
 fn rest<'q, B>(conjuncts: &[&'q Node<B>], used: &[usize]) -> Vec<&'q Node<B>> {
-    conjuncts.iter().enumerate().filter(|(at, _)| !used.contains(at)).map(|(_, node)| *node).collect()
+    let is_used = among(used);
+    conjuncts.iter().enumerate().filter(|(at, _)| !is_used(at)).map(|(_, node)| *node).collect()
+}
+
+/// Whether a number is one of these, which may be some hundred thousand where a program made the filter.
+fn among(numbers: &[usize]) -> impl Fn(&usize) -> bool {
+    const FEW: usize = 16;
+    let set: Option<HashSet<usize>> = (numbers.len() > FEW).then(|| numbers.iter().copied().collect());
+    move |number| set.as_ref().map_or_else(|| numbers.contains(number), |set| set.contains(number))
 }
 
 fn same_fields<B>(fields: &[u16], order: &[OrderKey<B>]) -> bool {
