@@ -318,3 +318,75 @@ fn what_has_no_json_holds_up_nothing_before_it_and_nothing_once_it_is_gone() {
         }
     });
 }
+
+/// In JSON a list is two levels, `{"List": []}`; so are all of these.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Tree {
+    Leaf,
+    Struct(Box<Branch>),
+    List(Vec<Tree>),
+    Pair(Box<Tree>, u8),
+    Named { child: Box<Tree> },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Branch {
+    child: Tree,
+}
+
+#[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[bucket(name = "trees")]
+struct Nested {
+    #[bucket(key)]
+    id: u32,
+    tree: Tree,
+    /// Side by side is not within each other.
+    beside: Vec<Vec<u8>>,
+}
+
+#[test]
+fn what_is_nested_deeply_is_read_again_or_refused() {
+    let grow: [fn(Tree) -> Tree; 4] = [
+        |tree| Tree::Struct(Box::new(Branch { child: tree })),
+        |tree| Tree::List(vec![Tree::Leaf, tree]),
+        |tree| Tree::Pair(Box::new(tree), 1),
+        |tree| Tree::Named { child: Box::new(tree) },
+    ];
+    let mut refused = 0;
+    for grow in grow {
+        for depth in [0, 10, 60, 61, 62, 63, 64, 65, 66, 124, 125, 126, 127, 128, 1_000] {
+            let tree = (0..depth).fold(Tree::Leaf, |tree, _| grow(tree));
+            let nested = Nested { id: 1, tree, beside: vec![vec![1]; 300] };
+            let kept = MemoryAdapter::new();
+            let open = || {
+                let persistence = Persistence::new(kept.clone()).durability(Durability::Immediate);
+                wait(Store::builder().bucket::<Nested>().persistence(persistence).start()).expect("starts")
+            };
+            let store = open();
+            let trees = store.bucket::<Nested>().expect("defined");
+            let done = trees.insert(nested.clone()).map(drop);
+            let mut lines = Vec::new();
+            if done.is_ok() {
+                trees.export_lines(&mut lines).expect("written");
+            }
+            wait(store.stop()).expect("stops");
+            let again = open();
+            let trees = again.bucket::<Nested>().expect("defined");
+            match done {
+                Ok(()) => {
+                    assert_eq!(*trees.require(&1).expect("kept").value(), nested, "{depth}");
+                    trees.clear().expect("good");
+                    assert_eq!(trees.import_lines(lines.as_slice()), Ok(1), "{depth}");
+                }
+                Err(Error::NotStorable { bucket: "trees", key, field, reason }) => {
+                    assert!(key == "1" && field.starts_with("tree") && depth > 60, "{key} {field} {depth}");
+                    assert!(reason.contains("more than 127") && field.len() < 100, "{reason} {field}");
+                    refused += 1;
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+    // 63 times two levels, in the record, are 127: of each kind what is more is refused, and nothing else.
+    assert_eq!(refused, 4 * 9);
+}

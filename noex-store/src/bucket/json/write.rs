@@ -1,5 +1,5 @@
 //! JSON that loses no float: NaN and the infinities, for which JSON has no numbers, are written as text, where serde_json alone
-//! writes `null`, which no float is read of.
+//! writes `null`, which no float is read of. And none that is nested too deeply to be read.
 
 use std::cell::{Cell, RefCell};
 
@@ -13,6 +13,12 @@ use serde::ser::{
 pub(super) const NAN: &str = "NaN";
 pub(super) const INFINITE: &str = "inf";
 pub(super) const NEGATIVE: &str = "-inf";
+
+/// How many lists and structs within each other serde_json reads.
+const DEEPEST: usize = 127;
+
+/// How many names of fields a fault shows.
+const LONGEST: usize = 8;
 
 /// A value's JSON.
 pub(super) struct Written {
@@ -47,6 +53,8 @@ pub(super) fn refuse<T: Serialize + ?Sized>(value: &T) -> Fault {
 #[derive(Default)]
 struct Notes {
     not_finite: Cell<usize>,
+    /// In how many lists and structs the writer is.
+    depth: Cell<usize>,
     /// Whether floats that are not finite are refused.
     refuses: bool,
     /// The names of the fields around what failed, from within.
@@ -62,9 +70,30 @@ impl Notes {
     }
 
     fn fault(&self, reason: String) -> Fault {
-        let mut fields = self.fields.take();
-        fields.reverse();
-        Fault { field: fields.join("."), reason }
+        let fields = self.fields.take();
+        let mut field = fields.iter().rev().take(LONGEST).copied().collect::<Vec<_>>().join(".");
+        if fields.len() > LONGEST {
+            field.push_str(".…");
+        }
+        Fault { field, reason }
+    }
+
+    /// Notes that so many lists or structs begin.
+    #[inline]
+    fn enter<E: Error>(&self, levels: usize) -> Result<(), E> {
+        let depth = self.depth.get() + levels;
+        self.depth.set(depth);
+        if depth > DEEPEST {
+            return Err(E::custom(format_args!(
+                "it has more than {DEEPEST} lists and structs within each other, and would not be read again"
+            )));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn leave(&self, levels: usize) {
+        self.depth.set(self.depth.get() - levels);
     }
 
     /// The text of a float that is not finite.
@@ -201,17 +230,22 @@ impl<'n, S: Serializer> Serializer for Exact<'n, S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        let value = self.inner(value);
-        self.to.serialize_newtype_variant(name, number, variant, &value)
+        self.notes.enter(1)?;
+        let done =
+            self.to.serialize_newtype_variant(name, number, variant, &Inner { value, notes: self.notes })?;
+        self.notes.leave(1);
+        Ok(done)
     }
 
     #[inline]
     fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
+        self.notes.enter(1)?;
         self.to.serialize_seq(len).map(Self::list(self.notes))
     }
 
     #[inline]
     fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
+        self.notes.enter(1)?;
         self.to.serialize_tuple(len).map(Self::list(self.notes))
     }
 
@@ -221,6 +255,7 @@ impl<'n, S: Serializer> Serializer for Exact<'n, S> {
         name: &'static str,
         len: usize,
     ) -> Result<Self::SerializeTupleStruct, S::Error> {
+        self.notes.enter(1)?;
         self.to.serialize_tuple_struct(name, len).map(Self::list(self.notes))
     }
 
@@ -232,16 +267,19 @@ impl<'n, S: Serializer> Serializer for Exact<'n, S> {
         variant: &'static str,
         len: usize,
     ) -> Result<Self::SerializeTupleVariant, S::Error> {
+        self.notes.enter(2)?;
         self.to.serialize_tuple_variant(name, number, variant, len).map(Self::list(self.notes))
     }
 
     #[inline]
     fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
+        self.notes.enter(1)?;
         self.to.serialize_map(len).map(Self::list(self.notes))
     }
 
     #[inline]
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeStruct, S::Error> {
+        self.notes.enter(1)?;
         self.to.serialize_struct(name, len).map(Self::list(self.notes))
     }
 
@@ -253,6 +291,7 @@ impl<'n, S: Serializer> Serializer for Exact<'n, S> {
         variant: &'static str,
         len: usize,
     ) -> Result<Self::SerializeStructVariant, S::Error> {
+        self.notes.enter(2)?;
         self.to.serialize_struct_variant(name, number, variant, len).map(Self::list(self.notes))
     }
 
@@ -263,7 +302,7 @@ impl<'n, S: Serializer> Serializer for Exact<'n, S> {
 
 /// Lists, whose elements have no names.
 macro_rules! list {
-    ($($list:ident $method:ident;)*) => { $(
+    ($($list:ident $method:ident $levels:literal;)*) => { $(
         impl<S: $list> $list for Exact<'_, S> {
             type Ok = S::Ok;
             type Error = S::Error;
@@ -276,16 +315,17 @@ macro_rules! list {
 
             #[inline]
             fn end(self) -> Result<S::Ok, S::Error> {
+                self.notes.leave($levels);
                 self.to.end()
             }
         }
     )* };
 }
 list! {
-    SerializeSeq serialize_element;
-    SerializeTuple serialize_element;
-    SerializeTupleStruct serialize_field;
-    SerializeTupleVariant serialize_field;
+    SerializeSeq serialize_element 1;
+    SerializeTuple serialize_element 1;
+    SerializeTupleStruct serialize_field 1;
+    SerializeTupleVariant serialize_field 2;
 }
 
 impl<S: SerializeMap> SerializeMap for Exact<'_, S> {
@@ -306,13 +346,14 @@ impl<S: SerializeMap> SerializeMap for Exact<'_, S> {
 
     #[inline]
     fn end(self) -> Result<S::Ok, S::Error> {
+        self.notes.leave(1);
         self.to.end()
     }
 }
 
 /// Lists, whose elements have names.
 macro_rules! fields {
-    ($($fields:ident)*) => { $(
+    ($($fields:ident $levels:literal;)*) => { $(
         impl<S: $fields> $fields for Exact<'_, S> {
             type Ok = S::Ok;
             type Error = S::Error;
@@ -338,9 +379,13 @@ macro_rules! fields {
 
             #[inline]
             fn end(self) -> Result<S::Ok, S::Error> {
+                self.notes.leave($levels);
                 self.to.end()
             }
         }
     )* };
 }
-fields!(SerializeStruct SerializeStructVariant);
+fields! {
+    SerializeStruct 1;
+    SerializeStructVariant 2;
+}
