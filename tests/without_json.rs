@@ -390,3 +390,79 @@ fn what_is_nested_deeply_is_read_again_or_refused() {
     // 63 times two levels, in the record, are 127: of each kind what is more is refused, and nothing else.
     assert_eq!(refused, 4 * 9);
 }
+
+/// What its `Serialize` writes its `Deserialize` does not read, in three ways that serde has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum OneWay {
+    Fine(u8),
+    Renamed(Renamed),
+    Left(Left),
+    /// What is buffered loses the keys' type.
+    Buffered(Buffered),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Renamed {
+    #[serde(rename(serialize = "out"))]
+    value: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Left {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    values: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Buffered {
+    #[serde(flatten)]
+    inner: Wide,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Wide {
+    value: u128,
+}
+
+#[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[bucket(name = "ways")]
+struct Way {
+    #[bucket(key)]
+    id: u32,
+    way: OneWay,
+}
+
+#[test]
+fn what_is_not_read_again_is_refused_when_it_is_written() {
+    let kept = MemoryAdapter::new();
+    let open = || {
+        let persistence = Persistence::new(kept.clone()).durability(Durability::Immediate);
+        wait(Store::builder().bucket::<Way>().persistence(persistence).start()).expect("starts")
+    };
+    let store = open();
+    let ways = store.bucket::<Way>().expect("defined");
+    let put = |id, way| ways.insert(Way { id, way }).map(drop);
+    put(1, OneWay::Fine(1)).expect("good");
+    put(2, OneWay::Left(Left { values: vec![1] })).expect("only what is left out is not read");
+    for way in [
+        OneWay::Renamed(Renamed { value: 1 }),
+        OneWay::Left(Left { values: Vec::new() }),
+        OneWay::Buffered(Buffered { inner: Wide { value: 1 } }),
+    ] {
+        match put(3, way) {
+            Err(Error::NotStorable { bucket: "ways", key, field, reason }) => {
+                assert!(key == "3" && field.starts_with("way"), "{field}");
+                assert!(reason.starts_with("its JSON is not read again: "), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(ways.count(), 2);
+    wait(store.stop()).expect("stops");
+    assert_eq!(open().bucket::<Way>().expect("defined").count(), 2);
+
+    // In memory alone anything goes.
+    let store = wait(Store::builder().bucket::<Way>().start()).expect("starts");
+    let ways = store.bucket::<Way>().expect("defined");
+    ways.insert(Way { id: 3, way: OneWay::Renamed(Renamed { value: 1 }) }).expect("nothing is kept");
+}

@@ -241,7 +241,8 @@ pub enum Error {
         /// The bucket's name.
         bucket: &'static str,
     },
-    /// A record has no JSON, and so cannot be kept: a map in it has keys that are neither text nor numbers, say.
+    /// A record has no JSON that could be read again, and so cannot be kept: a map in it has keys that are neither text nor numbers, its
+    /// `Deserialize` does not read what its `Serialize` writes, or it has more than 127 lists and structs within each other.
     #[error(
         "bucket `{bucket}`: the record with the key {key} has no JSON{}: {reason}; `persistent = false` keeps a bucket in memory \
          alone",

@@ -49,8 +49,13 @@ pub(crate) trait AnyTable: Any + Send + Sync {
     /// The last number given, of each automatic number.
     fn counters(&self) -> Vec<(&'static str, u64)>;
     /// Up to `max` records from a row on as they are kept, in the order of insertion, and the row to go on from; fewer, if they are
-    /// more than a megabyte.
-    fn stored(&self, from: RowId, max: usize) -> Result<(Vec<StoredRecord>, Option<RowId>), Error>;
+    /// more than a megabyte. `shown`: they are to be looked at, and not to be read again.
+    fn stored(
+        &self,
+        from: RowId,
+        max: usize,
+        shown: bool,
+    ) -> Result<(Vec<StoredRecord>, Option<RowId>), Error>;
     /// Takes out what was inserted in place into versions that were made of this one.
     fn take_back(&self, fresh: &[Fresh]);
     /// Takes out the records that have expired.
@@ -86,7 +91,12 @@ impl<B: Bucket> AnyTable for Table<B> {
         Self::counters(self)
     }
 
-    fn stored(&self, from: RowId, max: usize) -> Result<(Vec<StoredRecord>, Option<RowId>), Error> {
+    fn stored(
+        &self,
+        from: RowId,
+        max: usize,
+        shown: bool,
+    ) -> Result<(Vec<StoredRecord>, Option<RowId>), Error> {
         let (mut found, mut size, mut next) = (Vec::with_capacity(max), 0, None);
         let mut failed = None;
         let _ = self.rows().visit(from, &mut |row, record| {
@@ -94,7 +104,7 @@ impl<B: Bucket> AnyTable for Table<B> {
                 next = Some(row);
                 return ControlFlow::Break(());
             }
-            match StoredRecord::of(record) {
+            match if shown { StoredRecord::shown(record) } else { StoredRecord::of(record) } {
                 Ok(record) => {
                     size += record.size();
                     found.push(record);

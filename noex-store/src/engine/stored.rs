@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, Version};
 use crate::bucket::Bucket;
-use crate::bucket::json::to_json;
+use crate::bucket::json::{shown_json, to_json};
 use crate::bucket::record::Record;
 use crate::error::Error;
 use crate::schema::Schema;
@@ -140,14 +140,24 @@ impl StoredRecord {
     }
 
     pub(crate) fn of<B: Bucket>(record: &Record<B>) -> Result<Self, Error> {
-        Ok(Self {
-            key: key_of(record)?,
-            value: to_json(B::NAME, record.key(), record.value())?,
+        Ok(Self::new(record, key_of(record)?, to_json(B::NAME, record.key(), record.value())?))
+    }
+
+    /// The same for whoever looks at it: it need not be one that can be read again.
+    pub(crate) fn shown<B: Bucket>(record: &Record<B>) -> Result<Self, Error> {
+        let key = shown_json(B::NAME, record.key(), record.key())?;
+        Ok(Self::new(record, key, shown_json(B::NAME, record.key(), record.value())?))
+    }
+
+    fn new<B: Bucket>(record: &Record<B>, key: String, value: String) -> Self {
+        Self {
+            key,
+            value,
             version: record.version(),
             created_at: record.created_at(),
             updated_at: record.updated_at(),
             expires_at: record.expires_at(),
-        })
+        }
     }
 }
 

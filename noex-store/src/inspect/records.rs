@@ -66,7 +66,7 @@ pub(super) fn page(
     {
         // No more than are wanted, so that the next page begins behind the last one of this.
         let max = limit - records.len();
-        let (chunk, after) = catch(table.schema().name, || table.stored(at, max))?;
+        let (chunk, after) = catch(table.schema().name, || table.stored(at, max, true))?;
         looked_at += chunk.len();
         next = after;
         records

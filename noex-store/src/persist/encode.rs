@@ -132,7 +132,7 @@ impl SnapshotSource for RootSource {
                     counters: counters(&self.root, name),
                 }));
             };
-            let (records, next) = catch(table.schema().name, || table.stored(row, PART))?;
+            let (records, next) = catch(table.schema().name, || table.stored(row, PART, false))?;
             self.row = next;
             if next.is_none() {
                 self.table += 1;
