@@ -466,3 +466,50 @@ fn what_is_not_read_again_is_refused_when_it_is_written() {
     let ways = store.bucket::<Way>().expect("defined");
     ways.insert(Way { id: 3, way: OneWay::Renamed(Renamed { value: 1 }) }).expect("nothing is kept");
 }
+
+/// A time to the millisecond, of which serde keeps the seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "u64", from = "u64")]
+struct Millis(u64);
+
+impl From<Millis> for u64 {
+    fn from(Millis(millis): Millis) -> Self {
+        millis / 1000
+    }
+}
+
+impl From<u64> for Millis {
+    fn from(seconds: u64) -> Self {
+        Self(seconds * 1000)
+    }
+}
+
+#[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[bucket(name = "ticks")]
+struct Tick {
+    #[bucket(key)]
+    at: Millis,
+}
+
+#[test]
+fn a_key_that_is_read_as_another_one_is_refused() {
+    let kept = MemoryAdapter::new();
+    let open = || {
+        let persistence = Persistence::new(kept.clone()).durability(Durability::Immediate);
+        wait(Store::builder().bucket::<Tick>().persistence(persistence).start()).expect("starts")
+    };
+    let store = open();
+    let ticks = store.bucket::<Tick>().expect("defined");
+    ticks.insert(Tick { at: Millis(7_000) }).expect("a whole second");
+    for at in [7_001, 7_999] {
+        match ticks.insert(Tick { at: Millis(at) }) {
+            Err(Error::NotStorable { bucket: "ticks", key, reason, .. }) => {
+                assert_eq!(key, format!("Millis({at})"));
+                assert!(reason.ends_with("as another one, Millis(7000)"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    wait(store.stop()).expect("stops");
+    assert_eq!(open().bucket::<Tick>().expect("defined").count(), 1);
+}

@@ -64,6 +64,25 @@ pub(crate) fn to_json<T: Serialize + DeserializeOwned>(
     }
 }
 
+/// The JSON of a record's key, of which the same key is made again: another one may be another record's.
+///
+/// # Errors
+/// [`Error::NotStorable`] if it has none, or none that is read as this key.
+pub(crate) fn key_to_json<K: Serialize + DeserializeOwned + Eq + Debug>(
+    bucket: &'static str,
+    key: &K,
+) -> Result<String, Error> {
+    let text = to_json(bucket, key, key)?;
+    match read_again::<K>(&text) {
+        Ok(again) if again == *key => Ok(text),
+        Ok(again) => {
+            let reason = format!("its key is read again as another one, {again:?}");
+            Err(not_storable(bucket, key, write::Fault { field: String::new(), reason }))
+        }
+        Err(fault) => Err(not_storable(bucket, key, fault)),
+    }
+}
+
 /// The JSON of a record, or of a part of it, for whoever looks at it: nobody reads it again.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, Version};
 use crate::bucket::Bucket;
-use crate::bucket::json::{shown_json, to_json};
+use crate::bucket::json::{key_to_json, shown_json, to_json};
 use crate::bucket::record::Record;
 use crate::error::Error;
 use crate::schema::Schema;
@@ -110,7 +110,7 @@ pub struct StoredCommit {
 }
 
 fn key_of<B: Bucket>(record: &Record<B>) -> Result<String, Error> {
-    to_json(B::NAME, record.key(), record.key())
+    key_to_json(B::NAME, record.key())
 }
 
 impl StoredCommit {
