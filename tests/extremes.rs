@@ -76,7 +76,7 @@ fn no_time_is_too_long_or_too_short_for_a_record() {
     assert!(long.expires_at().is_none_or(|at| at > 1 << 59), "{:?}", long.expires_at());
     notes.touch_with_ttl(&1, Ttl::For(Duration::MAX)).expect("there");
     let none = notes.insert_with_ttl(note(3), Duration::ZERO).map(drop);
-    assert!(matches!(none, Err(Error::InvalidTtl { bucket: "notes", .. })) || none.is_ok(), "{none:?}");
+    assert_eq!(none, Err(Error::InvalidTtl { bucket: "notes" }));
     assert!(notes.contains_key(&1) && notes.contains_key(&2));
     wait(store.settle());
     wait(store.stop()).expect("stops");
@@ -119,10 +119,7 @@ fn no_bridge_is_too_slow_or_too_large() {
         for (number, capacity) in (1..).zip([0, 1, usize::MAX]) {
             let counter = Arc::new(Counter(AtomicUsize::new(0)));
             let options = BridgeOptions::new().capacity(capacity).timeout(Duration::MAX);
-            let Ok(bridge) = bridge_to_rules(&store, Arc::clone(&counter), options) else {
-                assert_eq!(capacity, 0, "only what holds nothing may be refused");
-                continue;
-            };
+            let bridge = bridge_to_rules(&store, Arc::clone(&counter), options).expect("good");
             notes.insert(note(number)).expect("new");
             wait(store.settle());
             let (stats, sent) = (bridge.stats(), counter.0.load(Ordering::SeqCst));
@@ -153,10 +150,8 @@ fn no_count_is_too_much_for_a_question() {
     let mut changes = notes.changes();
     notes.insert(note(1)).expect("new");
     wait(none.settle());
-    drop(changes.try_next());
-    // A log that holds nothing says so.
-    let read = none.commits().after(Version::default()).try_next();
-    assert!(read.is_ok() || none.events_since("**", Version::default()).is_err(), "{read:?}");
+    assert!(changes.try_next().is_some(), "told, or told that it was missed");
+    assert!(matches!(none.commits().after(Version::default()).try_next(), Err(1)));
 }
 
 #[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -196,7 +191,7 @@ fn no_time_of_day_is_too_early_or_too_late() {
             }
             wait(store.settle());
             let before = all.count();
-            assert!(before == 2 || start > u64::MAX / 2, "{before}");
+            assert_eq!(before, 2, "{start}");
             wait(store.stop()).expect("stops");
             let again = open().expect("starts");
             let all = again.bucket::<Stamped>().expect("defined");
@@ -225,8 +220,8 @@ fn numbers_end_with_their_type() {
         }
     }
     let (number, error) = refused.expect("255 is the last");
-    assert!((254..=256).contains(&number), "{number}");
-    assert!(error.to_string().contains("number"), "{error}");
+    let exhausted = Error::AutoIncrementExhausted { bucket: "stamped", field: "number", next: 256 };
+    assert_eq!((number, error), (255, exhausted));
 }
 
 #[test]
@@ -256,12 +251,20 @@ fn a_filter_may_be_made_of_many() {
     let turns = (0..1_000).map(|id| Note::ID.eq(id * 2)).zip([true, false].into_iter().cycle());
     let turns = turns.reduce(|(all, _), (one, or)| (if or { all.or(one) } else { one.and(all) }, or));
     let (turns, _) = turns.expect("some");
-    assert_eq!(notes.filter(turns.clone()).count(), notes.filter(turns).collect().len());
+    let pairs = (0..1_000).zip([true, false].into_iter().cycle());
+    let holds = |id: u32| {
+        let one = pairs.clone().map(|(other, or)| (id == other * 2, or));
+        one.reduce(|(all, _), (one, or)| (if or { all || one } else { one && all }, or)).expect("some").0
+    };
+    let expected: Vec<u32> = (1..=9).filter(|id| holds(*id)).collect();
+    let found: Vec<u32> = notes.filter(turns).collect().iter().map(|note| note.id).collect();
+    assert_eq!(found, expected);
     let mut not = Note::ID.eq(1);
     for _ in 0..many {
         not = !not;
     }
     assert_eq!(notes.filter(not).count(), 1);
-    assert!(format!("{:?}", any.clone()).len() > 10 && notes.filter(any).explain().to_string().len() > 10);
-    drop(all);
+    let shown = any.to_string();
+    assert!(shown.starts_with("id = 0 or id = 2 or ") && shown.ends_with(" or id = 199998"));
+    assert!(notes.filter(all).explain().to_string().contains("notes"));
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use common::keeping::{Folder, wait};
 use common::within_seconds;
+use noex_store::StoreBuilder;
 use noex_store::prelude::*;
 use serde::Serializer;
 use serde_json::value::RawValue;
@@ -319,6 +320,12 @@ fn what_has_no_json_holds_up_nothing_before_it_and_nothing_once_it_is_gone() {
     });
 }
 
+/// A store whose commits are durable before they are told.
+fn durable(kept: &MemoryAdapter, builder: StoreBuilder) -> Store {
+    let persistence = Persistence::new(kept.clone()).durability(Durability::Immediate);
+    wait(builder.persistence(persistence).start()).expect("starts")
+}
+
 /// In JSON a list is two levels, `{"List": []}`; so are all of these.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 enum Tree {
@@ -358,10 +365,7 @@ fn what_is_nested_deeply_is_read_again_or_refused() {
             let tree = (0..depth).fold(Tree::Leaf, |tree, _| grow(tree));
             let nested = Nested { id: 1, tree, beside: vec![vec![1]; 300] };
             let kept = MemoryAdapter::new();
-            let open = || {
-                let persistence = Persistence::new(kept.clone()).durability(Durability::Immediate);
-                wait(Store::builder().bucket::<Nested>().persistence(persistence).start()).expect("starts")
-            };
+            let open = || durable(&kept, Store::builder().bucket::<Nested>());
             let store = open();
             let trees = store.bucket::<Nested>().expect("defined");
             let done = trees.insert(nested.clone()).map(drop);
@@ -435,10 +439,7 @@ struct Way {
 #[test]
 fn what_is_not_read_again_is_refused_when_it_is_written() {
     let kept = MemoryAdapter::new();
-    let open = || {
-        let persistence = Persistence::new(kept.clone()).durability(Durability::Immediate);
-        wait(Store::builder().bucket::<Way>().persistence(persistence).start()).expect("starts")
-    };
+    let open = || durable(&kept, Store::builder().bucket::<Way>());
     let store = open();
     let ways = store.bucket::<Way>().expect("defined");
     let put = |id, way| ways.insert(Way { id, way }).map(drop);
@@ -491,13 +492,23 @@ struct Tick {
     at: Millis,
 }
 
+/// The key itself is written wholly, and not where it is a field.
+#[derive(Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[bucket(name = "stamps")]
+struct Stamp {
+    #[bucket(key)]
+    #[serde(serialize_with = "tens")]
+    number: u32,
+}
+
+fn tens<S: serde::Serializer>(number: &u32, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_u32(number / 10 * 10)
+}
+
 #[test]
 fn a_key_that_is_read_as_another_one_is_refused() {
     let kept = MemoryAdapter::new();
-    let open = || {
-        let persistence = Persistence::new(kept.clone()).durability(Durability::Immediate);
-        wait(Store::builder().bucket::<Tick>().persistence(persistence).start()).expect("starts")
-    };
+    let open = || durable(&kept, Store::builder().bucket::<Tick>().bucket::<Stamp>());
     let store = open();
     let ticks = store.bucket::<Tick>().expect("defined");
     ticks.insert(Tick { at: Millis(7_000) }).expect("a whole second");
@@ -510,6 +521,15 @@ fn a_key_that_is_read_as_another_one_is_refused() {
             other => panic!("{other:?}"),
         }
     }
+    let stamps = store.bucket::<Stamp>().expect("defined");
+    stamps.insert(Stamp { number: 20 }).expect("a ten");
+    let refused = stamps.insert(Stamp { number: 21 }).expect_err("no ten");
+    assert!(
+        refused.to_string().contains("the key 21") && refused.to_string().contains("another one, 20"),
+        "{refused}"
+    );
     wait(store.stop()).expect("stops");
-    assert_eq!(open().bucket::<Tick>().expect("defined").count(), 1);
+    let again = open();
+    assert_eq!(again.bucket::<Tick>().expect("defined").count(), 1);
+    assert_eq!(again.bucket::<Stamp>().expect("defined").count(), 1);
 }

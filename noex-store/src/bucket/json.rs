@@ -23,7 +23,7 @@ pub(crate) struct JsonFault {
     pub(crate) reason: String,
 }
 
-/// A record of its JSON. Not validated. Floats that are not finite may be written as [`to_json`] does.
+/// A record of its JSON. Not validated. Floats that are not finite may be written as [`record_json`] does.
 pub(crate) fn from_json<B: Bucket>(text: &str) -> Result<B, JsonFault> {
     // The other way costs time, and is of interest only if this one fails.
     serde_json::from_str(text).or_else(|_| {
@@ -42,44 +42,52 @@ fn read_exactly<T: DeserializeOwned>(
     serde_path_to_error::deserialize(read::Exact(from))
 }
 
-/// The JSON of a record, or of a part of it, of which [`from_json`] makes the same again. Floats that are not finite are written as text:
+/// The JSON of a record, of which [`from_json`] makes one with the same key again. Floats that are not finite are written as text:
 /// `"NaN"`, `"inf"`, `"-inf"`.
 ///
 /// It is read once, to see, which takes as long as a start takes for it.
 ///
 /// # Errors
 /// [`Error::NotStorable`] if it has none, or none that could be read again.
-pub(crate) fn to_json<T: Serialize + DeserializeOwned>(
+pub(crate) fn record_json<B: Bucket>(value: &B) -> Result<String, Error> {
+    let key = value.key();
+    let (text, again) = written_and_read(B::NAME, key, value)?;
+    same_key(B::NAME, key, again.key())?;
+    Ok(text)
+}
+
+/// The JSON of a record's key, likewise.
+///
+/// # Errors
+/// As [`record_json`].
+pub(crate) fn key_json<B: Bucket>(key: &B::Key) -> Result<String, Error> {
+    let (text, again) = written_and_read(B::NAME, key, key)?;
+    same_key(B::NAME, key, &again)?;
+    Ok(text)
+}
+
+/// Another key may be that of another record.
+fn same_key<K: Eq + Debug>(bucket: &'static str, key: &K, again: &K) -> Result<(), Error> {
+    if key == again {
+        return Ok(());
+    }
+    let reason = format!("its key is read again as another one, {again:?}");
+    Err(not_storable(bucket, key, write::Fault { field: String::new(), reason }))
+}
+
+/// A value's JSON, and what is read of it.
+fn written_and_read<T: Serialize + DeserializeOwned>(
     bucket: &'static str,
     key: &dyn Debug,
     value: &T,
-) -> Result<String, Error> {
+) -> Result<(String, T), Error> {
     let written = written(bucket, key, value)?;
     // serde does not promise that what a type writes it reads, and at the next start it would be too late.
     match read_again::<T>(&written.text) {
         // Elsewhere text may be read in a float's place: below `flatten`, as another variant of an untagged enum.
-        Ok(again) if written.not_finite == 0 || has_as_many(&again, &written) => Ok(written.text),
+        Ok(again) if written.not_finite == 0 || has_as_many(&again, &written) => Ok((written.text, again)),
         Err(fault) if written.not_finite == 0 => Err(not_storable(bucket, key, fault)),
         _ => Err(not_storable(bucket, key, write::refuse(value))),
-    }
-}
-
-/// The JSON of a record's key, of which the same key is made again: another one may be another record's.
-///
-/// # Errors
-/// [`Error::NotStorable`] if it has none, or none that is read as this key.
-pub(crate) fn key_to_json<K: Serialize + DeserializeOwned + Eq + Debug>(
-    bucket: &'static str,
-    key: &K,
-) -> Result<String, Error> {
-    let text = to_json(bucket, key, key)?;
-    match read_again::<K>(&text) {
-        Ok(again) if again == *key => Ok(text),
-        Ok(again) => {
-            let reason = format!("its key is read again as another one, {again:?}");
-            Err(not_storable(bucket, key, write::Fault { field: String::new(), reason }))
-        }
-        Err(fault) => Err(not_storable(bucket, key, fault)),
     }
 }
 

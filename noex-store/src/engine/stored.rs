@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, Version};
 use crate::bucket::Bucket;
-use crate::bucket::json::{key_to_json, shown_json, to_json};
+use crate::bucket::json::{key_json, record_json, shown_json};
 use crate::bucket::record::Record;
 use crate::error::Error;
 use crate::schema::Schema;
@@ -110,7 +110,7 @@ pub struct StoredCommit {
 }
 
 fn key_of<B: Bucket>(record: &Record<B>) -> Result<String, Error> {
-    key_to_json(B::NAME, record.key())
+    key_json::<B>(record.key())
 }
 
 impl StoredCommit {
@@ -140,7 +140,7 @@ impl StoredRecord {
     }
 
     pub(crate) fn of<B: Bucket>(record: &Record<B>) -> Result<Self, Error> {
-        Ok(Self::new(record, key_of(record)?, to_json(B::NAME, record.key(), record.value())?))
+        Ok(Self::new(record, key_of(record)?, record_json(record.value())?))
     }
 
     /// The same for whoever looks at it: it need not be one that can be read again.

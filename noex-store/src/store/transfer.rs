@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use super::{BucketHandle, Reader, Snapshot, Store};
 use crate::bucket::Bucket;
-use crate::bucket::json::{JsonFault, from_json, to_json};
+use crate::bucket::json::{JsonFault, from_json, record_json};
 use crate::engine::Version;
 use crate::error::Error;
 use crate::persist::{Image, LoadSink, RootSource, StorageAdapter, lines};
@@ -72,7 +72,7 @@ impl<B: Bucket> Reader<B> {
         let mut to = BufWriter::with_capacity(lines::BUFFER, to);
         let mut records = 0;
         for record in self.iter() {
-            let text = to_json(B::NAME, record.key(), record.value())?;
+            let text = record_json(record.value())?;
             to.write_all(text.as_bytes()).and_then(|()| to.write_all(b"\n")).map_err(transfer)?;
             records += 1;
         }
