@@ -138,12 +138,20 @@ fn the_oldest_goes_whatever_was_done_before() -> Result<(), Error> {
         // By creation, those of one millisecond by key.
         let mut model = std::collections::BTreeSet::<(u64, u32)>::new();
         let mut now = 1;
+        // Keys in any order, or each greater than all before it, as those that are given one after the other.
+        let ascends = seed % 2 == 0;
+        let mut next = 1000;
         for _ in 0..400 {
             if random.below(3) == 0 {
                 now += u64::from(random.below(3));
                 clock.set(now);
             }
-            let id = random.below(60);
+            let id = match model.iter().nth(random.below(40) as usize) {
+                Some((_, there)) if ascends => *there,
+                _ if ascends => next,
+                _ => random.below(60),
+            };
+            next += 1;
             let old = model.iter().copied().find(|(_, key)| *key == id);
             match random.below(12) {
                 0 => {
@@ -161,7 +169,11 @@ fn the_oldest_goes_whatever_was_done_before() -> Result<(), Error> {
                     model.insert((now, id));
                 }
                 2 => {
-                    let many: Vec<_> = (100..100 + random.below(30)).rev().collect();
+                    let mut many: Vec<_> = (100..100 + random.below(30)).rev().collect();
+                    if ascends {
+                        many = (next..next + random.below(30)).collect();
+                        next += 30;
+                    }
                     let many = many.into_iter().filter(|id| model.iter().all(|(_, key)| key != id));
                     let many: Vec<_> = many.collect();
                     records.insert_many(many.iter().map(|id| Full { id: *id }))?;

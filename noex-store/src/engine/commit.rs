@@ -149,7 +149,7 @@ impl<B: fmt::Debug> fmt::Debug for Change<B> {
     }
 }
 
-pub(crate) type ChangeList<B> = SmallVec<[Change<B>; 1]>;
+pub(crate) type ChangeList<B> = SmallVec<[Change<B>; 2]>;
 
 /// The changes of one bucket, without its type.
 pub(crate) trait AnyChanges: Send + Sync {

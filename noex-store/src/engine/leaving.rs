@@ -1,7 +1,10 @@
 //! The order in which records leave a bucket by themselves: those that expire by their time, and those of a full bucket by their
 //! age.
 
+use std::mem::needs_drop;
 use std::ops::ControlFlow;
+
+use smallvec::SmallVec;
 
 use super::tree::Tree;
 use super::{RowId, Rows};
@@ -11,6 +14,9 @@ use crate::schema::{Evict, Schema};
 
 /// A time that no record reaches.
 pub(crate) const NEVER: u64 = u64::MAX;
+
+/// Records that are to make room.
+pub(crate) type Leavers<B> = SmallVec<[Record<B>; 1]>;
 
 /// The records of a table that may leave by themselves; cloning it is O(1) and gives an independent snapshot.
 ///
@@ -25,20 +31,23 @@ pub(crate) struct Leaving<K> {
 /// The records of a table by their creation, those of one millisecond by their key.
 ///
 /// Rows ascend by their creation, so that only the oldest ones need to be known in order, which those of one millisecond may not
-/// have in their rows: an insert does nothing here.
+/// have in their rows: an insert does nothing here. And where keys ascend, too, as numbers do that are given one after the other,
+/// rows are in order as they are.
 struct Ages<K> {
     /// The records of the rows below `next`.
     order: Tree<(u64, K, RowId)>,
     next: RowId,
-    /// When the newest record came.
-    newest: u64,
+    /// When the newest record came, and its key, if that owns nothing: a copy costs nothing then.
+    newest: (u64, Option<K>),
     /// Whether rows do ascend by their creation. Those of a store that another program wrote may not; all are in `order` then.
     ascend: bool,
+    /// Whether those of one millisecond are known to ascend by their key. `order` is empty then.
+    keys_ascend: bool,
 }
 
 impl<K: Ord + Clone> Ages<K> {
     fn new() -> Self {
-        Self { order: Tree::default(), next: RowId(0), newest: 0, ascend: true }
+        Self { order: Tree::default(), next: RowId(0), newest: (0, None), ascend: true, keys_ascend: true }
     }
 
     fn entry<B: Bucket<Key = K>>(record: &Record<B>) -> (u64, K, RowId) {
@@ -46,8 +55,14 @@ impl<K: Ord + Clone> Ages<K> {
     }
 
     fn add<B: Bucket<Key = K>>(&mut self, record: &Record<B>) {
-        self.ascend &= record.created_at() >= self.newest;
-        self.newest = self.newest.max(record.created_at());
+        let (created_at, key) = (record.created_at(), record.key());
+        let (newest, last) = &self.newest;
+        self.ascend &= created_at >= *newest;
+        self.keys_ascend &=
+            created_at > *newest || (created_at == *newest && last.as_ref().is_some_and(|last| last < key));
+        if created_at >= *newest {
+            self.newest = (created_at, (!needs_drop::<K>()).then(|| key.clone()));
+        }
         if record.meta().row < self.next {
             self.order.insert(Self::entry(record));
         }
@@ -59,7 +74,18 @@ impl<K: Ord + Clone> Ages<K> {
         }
     }
 
-    fn oldest<B: Bucket<Key = K>>(&mut self, n: usize, rows: &Rows<Record<B>>) -> Vec<RowId> {
+    fn oldest<B: Bucket<Key = K>>(&mut self, n: usize, rows: &Rows<Record<B>>) -> Leavers<B> {
+        let mut oldest = Leavers::with_capacity(n);
+        if self.keys_ascend {
+            let _ = rows.visit(RowId(0), &mut |_, record| {
+                if oldest.len() == n {
+                    return ControlFlow::Break(());
+                }
+                oldest.push(record.clone());
+                ControlFlow::Continue(())
+            });
+            return oldest;
+        }
         let Self { order, next, ascend, .. } = self;
         let _ = rows.visit(*next, &mut |row, record| {
             let last = n.checked_sub(1).and_then(|last| order.at(last));
@@ -70,9 +96,8 @@ impl<K: Ord + Clone> Ages<K> {
             *next = RowId(row.0 + 1);
             ControlFlow::Continue(())
         });
-        let mut oldest = Vec::with_capacity(n);
         let _ = order.visit(0..n.min(order.len()), &mut |(_, _, row)| {
-            oldest.push(*row);
+            oldest.extend(rows.get(*row).cloned());
             ControlFlow::Continue(())
         });
         oldest
@@ -81,7 +106,7 @@ impl<K: Ord + Clone> Ages<K> {
 
 impl<K: Clone> Clone for Ages<K> {
     fn clone(&self) -> Self {
-        Self { order: self.order.clone(), ..*self }
+        Self { order: self.order.clone(), newest: self.newest.clone(), ..*self }
     }
 }
 
@@ -112,35 +137,44 @@ impl<K: Ord + Clone> Leaving<K> {
 
     /// O(log n) where the record expires.
     pub(crate) fn add<B: Bucket<Key = K>>(&mut self, record: &Record<B>) {
-        let meta = record.meta();
-        if let Some(at) = record.expires_at() {
-            self.expiries.get_or_insert_default().insert((at, meta.row));
-        }
+        self.add_expiry(record);
         if let Some(ages) = &mut self.ages {
             ages.add(record);
         }
     }
 
-    pub(crate) fn remove<B: Bucket<Key = K>>(&mut self, record: &Record<B>) {
-        let meta = record.meta();
-        if let (Some(at), Some(expiries)) = (record.expires_at(), &mut self.expiries) {
-            expiries.remove(&(at, meta.row));
+    fn add_expiry<B: Bucket<Key = K>>(&mut self, record: &Record<B>) {
+        if let Some(at) = record.expires_at() {
+            self.expiries.get_or_insert_default().insert((at, record.meta().row));
         }
+    }
+
+    pub(crate) fn remove<B: Bucket<Key = K>>(&mut self, record: &Record<B>) {
+        self.remove_expiry(record);
         if let Some(ages) = &mut self.ages {
             ages.remove(record);
         }
     }
 
+    fn remove_expiry<B: Bucket<Key = K>>(&mut self, record: &Record<B>) {
+        if let (Some(at), Some(expiries)) = (record.expires_at(), &mut self.expiries) {
+            expiries.remove(&(at, record.meta().row));
+        }
+    }
+
     pub(crate) fn replace<B: Bucket<Key = K>>(&mut self, old: &Record<B>, new: &Record<B>) {
-        if (old.expires_at(), old.created_at()) == (new.expires_at(), new.created_at()) {
-            return;
+        if old.expires_at() != new.expires_at() {
+            self.remove_expiry(old);
+            self.add_expiry(new);
         }
-        self.remove(old);
-        if let Some(ages) = &mut self.ages {
+        if let Some(ages) = &mut self.ages
+            && old.created_at() != new.created_at()
+        {
             // One that was created anew in the row of the one before it.
-            ages.ascend &= old.created_at() == new.created_at();
+            ages.remove(old);
+            (ages.ascend, ages.keys_ascend) = (false, false);
+            ages.add(new);
         }
-        self.add(new);
     }
 
     pub(crate) fn clear(&mut self) {
@@ -170,8 +204,13 @@ impl<K: Ord + Clone> Leaving<K> {
         rows
     }
 
-    /// The rows of the `n` oldest records of a table, which has these. O(n × log records) over many calls: each record is put in order once.
-    pub(crate) fn oldest<B: Bucket<Key = K>>(&mut self, n: usize, rows: &Rows<Record<B>>) -> Vec<RowId> {
-        self.ages.as_mut().map_or_else(Vec::new, |ages| ages.oldest(n, rows))
+    /// The `n` oldest records of a table, which has these rows. O(n × log records) over many calls: each record is put in order
+    /// once, if at all.
+    pub(crate) fn oldest<B: Bucket<Key = K>>(&mut self, n: usize, rows: &Rows<Record<B>>) -> Leavers<B> {
+        self.ages.as_mut().map_or_else(Leavers::new, |ages| ages.oldest(n, rows))
     }
 }
+
+#[cfg(test)]
+#[path = "tests/leaving.rs"]
+mod tests;

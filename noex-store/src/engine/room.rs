@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Record, RowId, Table, bulk};
+use super::{Leavers, Record, RowId, Table, bulk};
 use crate::bucket::Bucket;
 
 /// Records that made room for others and are in the hash indexes still: each of those copies a leaf and the way to it for one that is
@@ -19,9 +19,8 @@ pub(super) struct Gone<B: Bucket> {
 
 impl<B: Bucket> Table<B> {
     /// The `n` oldest records: by their creation, ties by their key. O(n × log records).
-    pub(crate) fn oldest(&mut self, n: usize) -> Vec<Record<B>> {
-        let oldest = self.leaving.oldest(n, &self.rows);
-        self.records(&oldest)
+    pub(crate) fn oldest(&mut self, n: usize) -> Leavers<B> {
+        self.leaving.oldest(n, &self.rows)
     }
 
     /// The `n` records that make room for those from `new` on: the first ones from the hand on that nobody has used since it
@@ -29,9 +28,9 @@ impl<B: Bucket> Table<B> {
     ///
     /// This is SIEVE (Zhang, Yang, Yue, Vigfusson, Rashmi, *SIEVE is Simpler than LRU: an Efficient Turn-Key Eviction Algorithm
     /// for Web Caches*, NSDI 2024): a use sets a flag and moves nothing, so that readers share no list.
-    pub(crate) fn unused(&self, n: usize, new: RowId) -> Vec<Record<B>> {
+    pub(crate) fn unused(&self, n: usize, new: RowId) -> Leavers<B> {
         let hand = &self.shared.hand;
-        let mut found: Vec<Record<B>> = Vec::with_capacity(n);
+        let mut found = Leavers::<B>::with_capacity(n);
         let mut earlier = HashSet::new();
         let (first, mut from) = (RowId(0), RowId(hand.load(Ordering::Relaxed)));
         // The second time around no flag is set but by readers who come by right now; the third time takes whatever is there.

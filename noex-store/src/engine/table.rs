@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use super::fill::Parts;
 use super::keys::Keys;
-use super::leaving::{Leaving, NEVER};
+use super::leaving::{Leavers, Leaving, NEVER};
 use super::trie::HashTrie;
 use super::{Change, HashState, OrderedIndex, RowId, Rows};
 use crate::bucket::Bucket;

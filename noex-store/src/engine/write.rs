@@ -341,7 +341,8 @@ impl<B: Bucket> Edit<B> {
         self.table.make_room(&leaving, (max / GONE_ONE_OF).min(MOST_GONE));
         let evicted = leaving.len();
         // A record has one change in a commit, whatever happened to it: `true` for those whose change is told.
-        let mut rows: Vec<_> = leaving.iter().map(|record| (record.meta().row, false)).collect();
+        let mut rows: SmallVec<[(RowId, bool); 1]> =
+            leaving.iter().map(|record| (record.meta().row, false)).collect();
         rows.sort_unstable();
         let find = |rows: &[(RowId, bool)], record: &Record<B>| {
             rows.binary_search_by_key(&record.meta().row, |(row, _)| *row).ok()

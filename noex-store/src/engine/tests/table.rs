@@ -478,13 +478,6 @@ fn a_key_of_text_finds_its_record_in_every_version() {
     }
 }
 
-#[derive(noex_store_derive::Bucket, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[bucket(name = "aged", max_size = 4, crate = crate)]
-struct Aged {
-    #[bucket(key)]
-    id: u64,
-}
-
 thread_local! {
     /// How many more keys may be hashed or compared by value before one panics; `None` for any number.
     static FUSE: std::cell::Cell<Option<u32>> = const { std::cell::Cell::new(None) };
@@ -522,26 +515,4 @@ fn a_panic_among_many_that_make_room_ends_in_a_panic_alone() {
     assert!(made.is_err(), "the key's code panicked");
     drop(attempt);
     assert!(records.iter().step_by(1000).all(|record| table.get(record.key()).is_some()));
-}
-
-/// As in a bucket that another program has written.
-#[test]
-fn the_oldest_is_found_where_rows_do_not_ascend_by_creation() {
-    let mut random = Random::new(4);
-    for _ in 0..50 {
-        let mut table: Table<Aged> = Table::new(HashState::new(Hashing::Fast));
-        let mut model = BTreeSet::new();
-        for id in 0..200 {
-            let created_at = random.below(40) as u64;
-            table.insert(Aged { id }, Ttl::OfBucket, created_at).expect("a new key");
-            model.insert((created_at, id));
-            if random.below(3) == 0 {
-                let leaving = table.oldest(1 + random.below(4));
-                let found: Vec<_> = leaving.iter().map(|record| (record.created_at(), record.id)).collect();
-                assert!(found.iter().eq(model.iter().take(found.len())));
-                table.make_room(&leaving, random.below(8));
-                found.iter().for_each(|entry| assert!(model.remove(entry)));
-            }
-        }
-    }
 }
