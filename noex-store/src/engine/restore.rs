@@ -81,6 +81,8 @@ fn in_order(mut refused: Vec<(usize, Error)>) -> Vec<(usize, Error)> {
 
 /// Records that are read by a thread at once.
 const CHUNK: usize = 1024;
+/// Chunks that were read and are not freed yet: whoever reads waits then, so that memory is bounded.
+const UNFREED: usize = 16;
 
 /// Has chunks of records read, each told with its number; by all cores, if there are many. Their number. Compiled once, and not for each
 /// bucket.
@@ -108,7 +110,7 @@ fn read_chunks(
     };
     if is_large {
         thread::scope(|scope| {
-            let (done, used) = mpsc::channel();
+            let (done, used) = mpsc::sync_channel(UNFREED);
             let mut threads = Vec::new();
             for _ in 0..cores() {
                 let done = done.clone();

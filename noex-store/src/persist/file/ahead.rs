@@ -1,8 +1,8 @@
 //! Frames that are read and decoded ahead of who wants them, by all cores, and come in their order.
 
 use std::io::Read;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::Scope;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::{Scope, ScopedJoinHandle};
 
 use serde::de::DeserializeOwned;
 
@@ -16,27 +16,33 @@ const AHEAD: usize = 4;
 type Next<T> = Result<Option<(T, u64)>, Fault>;
 
 /// What is read ahead. When it is dropped the threads end.
-pub(super) struct Ahead<T> {
+pub(super) struct Ahead<'s, T> {
     /// Of each thread, which take turns.
     from: Vec<Receiver<Next<T>>>,
     turn: usize,
+    reader: Option<ScopedJoinHandle<'s, ()>>,
+    /// What the threads that decode wait for before they end.
+    _stay: Vec<Sender<()>>,
 }
 
-impl<T: DeserializeOwned + Send> Ahead<T> {
+impl<'s, T: DeserializeOwned + Send + 's> Ahead<'s, T> {
     /// Goes on behind the frames that have been read.
-    pub(super) fn new<'s, R: Read + Send + 's>(scope: &'s Scope<'s, '_>, mut frames: Frames<R>) -> Self
-    where
-        T: 's,
-    {
-        let (mut to, mut from) = (Vec::new(), Vec::new());
+    pub(super) fn new<R: Read + Send + 's>(scope: &'s Scope<'s, '_>, mut frames: Frames<R>) -> Self {
+        let (mut to, mut from, mut stay) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..cores() {
             let (raw, from_reader) = sync_channel(AHEAD);
             let (decoded, from_decoder) = sync_channel(AHEAD);
-            scope.spawn(move || decode(&from_reader, &decoded));
+            let (end, is_over) = channel::<()>();
+            scope.spawn(move || {
+                decode(from_reader, &decoded);
+                // Its end is the sender's.
+                let _ = is_over.recv();
+            });
             to.push(raw);
             from.push(from_decoder);
+            stay.push(end);
         }
-        scope.spawn(move || {
+        let reader = scope.spawn(move || {
             for to in to.iter().cycle() {
                 let next = frames.next_bytes().map(|bytes| Some((bytes?, frames.offset)));
                 let is_last = !matches!(next, Ok(Some(_)));
@@ -45,7 +51,7 @@ impl<T: DeserializeOwned + Send> Ahead<T> {
                 }
             }
         });
-        Self { from, turn: 0 }
+        Self { from, turn: 0, reader: Some(reader), _stay: stay }
     }
 
     /// The next value. Not to be called after a fault, or the end.
@@ -57,7 +63,20 @@ impl<T: DeserializeOwned + Send> Ahead<T> {
     }
 }
 
-fn decode<T: DeserializeOwned>(from: &Receiver<Next<Vec<u8>>>, to: &SyncSender<Next<T>>) {
+impl<T> Drop for Ahead<'_, T> {
+    /// Those that decode end last. An allocator (glibc's) gives what the last thread has freed to the next one that begins; those
+    /// that read the records next put them where the text was of which they are made, or else the peak is higher by that.
+    fn drop(&mut self) {
+        // Nobody waits for room any more.
+        self.from.clear();
+        if let Some(reader) = self.reader.take() {
+            // A panic is told by the scope.
+            drop(reader.join());
+        }
+    }
+}
+
+fn decode<T: DeserializeOwned>(from: Receiver<Next<Vec<u8>>>, to: &SyncSender<Next<T>>) {
     for next in from {
         let decoded = next.and_then(|next| {
             let Some((bytes, end)) = next else { return Ok(None) };
@@ -68,3 +87,7 @@ fn decode<T: DeserializeOwned>(from: &Receiver<Next<Vec<u8>>>, to: &SyncSender<N
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tests/ahead.rs"]
+mod tests;
