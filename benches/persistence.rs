@@ -15,6 +15,8 @@ use noex_store::prelude::*;
 use noex_store::{AdapterFuture, LoadSink, SnapshotSource, StorageAdapter, StoredCommit};
 
 const WRITERS: usize = 16;
+/// What each of them commits, so that their start is a small part of it.
+const MANY: usize = 500;
 const RECORDS: usize = 1_000_000;
 
 #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
@@ -149,7 +151,7 @@ fn immediate() {
         .run(25);
     let many = Group::new("a durable insert, 16 writers together, each one's part")
         .subject("noex-store, threads", |_| {
-            together(&notes, 60, |notes, _, number| drop(notes.insert(note(number)).expect("new")))
+            together(&notes, MANY, |notes, _, number| drop(notes.insert(note(number)).expect("new")))
         })
         .subject("SQLite, WAL, FULL", |_| {
             let connections: Vec<_> = (0..WRITERS).map(|_| std::sync::Mutex::new(sqlite(&alone))).collect();
@@ -158,9 +160,9 @@ fn immediate() {
             })
         })
         .target(Bound::AtMost, 1.0)
-        .subject("noex-store, tasks of one thread", |_| tasks_together(&store, WRITERS, 60))
-        .subject("noex-store, one thread", |_| time(100, |number| notes.insert(note(number)).expect("new")))
-        .subject("noex-store, one task", |_| tasks_together(&store, 1, 100))
+        .subject("noex-store, tasks of one thread", |_| tasks_together(&store, WRITERS, MANY))
+        .subject("noex-store, one thread", |_| time(MANY, |number| notes.insert(note(number)).expect("new")))
+        .subject("noex-store, one task", |_| tasks_together(&store, 1, MANY))
         .run(25);
     for (what, each, one) in [("thread", many[0], many[3]), ("task", many[2], many[4])] {
         let ratio = one / each;

@@ -254,16 +254,20 @@ fn tell(name: &str, done: &[usize]) -> f64 {
     each
 }
 
-/// Eight threads that change one record, in transactions that do nothing else, and in some that do other work too.
+/// Eight threads that change one record, in transactions that do nothing else, in some that compute, for which the cores are the
+/// limit, and in some that wait for something.
 fn hot_record() {
-    for micros in [0, 20] {
-        println!("\nhot record, 8 threads, {micros} µs of other work in each transaction");
-        let other_work = || {
-            let start = Instant::now();
-            while start.elapsed() < Duration::from_micros(micros) {
-                std::hint::spin_loop();
-            }
-        };
+    let compute = || {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_micros(20) {
+            std::hint::spin_loop();
+        }
+    };
+    let wait = || thread::sleep(Duration::from_micros(200));
+    let work: [(&str, &(dyn Fn() + Sync)); 3] =
+        [("no other work", &|| ()), ("20 µs of computing", &compute), ("200 µs of waiting", &wait)];
+    for (what, other_work) in work {
+        println!("\nhot record, 8 threads, {what} in each transaction");
         let (store, _) = common::users::store();
         let counters = store.define_bucket::<Counter>().expect("new");
         counters.insert(Counter { id: 1, value: 0 }).expect("empty");

@@ -320,6 +320,37 @@ fn what_has_no_json_holds_up_nothing_before_it_and_nothing_once_it_is_gone() {
     });
 }
 
+/// Nothing is durable that comes after what cannot be.
+#[test]
+fn a_transaction_that_is_to_be_durable_at_once_is_told_of_a_record_before_it_that_has_no_json() {
+    within_seconds(60, || {
+        let kept = MemoryAdapter::new();
+        let store = open(Persistence::new(kept.clone()).debounce(Duration::from_secs(3600))).expect("starts");
+        let all = store.bucket::<Maps>().expect("defined");
+        all.insert(without_json(5)).expect("good in memory");
+        let at_once = |id: u32| {
+            store.transaction_with(TxOptions::new().durability(Durability::Immediate), |tx| {
+                tx.bucket::<Maps>()?.upsert(maps(id)).map(drop)
+            })
+        };
+        // That of its own is no exception: it is the one before it that is not kept.
+        for id in [6, 5] {
+            let before = store.snapshot().version();
+            let error = at_once(id).expect_err("what is before it cannot be kept");
+            assert!(matches!(&error, Error::NotStorable { key, .. } if key == "5"), "{error}");
+            assert_eq!(store.snapshot().version(), before, "nothing of it is there");
+        }
+        assert!(all.get(&6).is_none());
+        all.upsert(maps(5)).expect("good");
+        at_once(6).expect("all can be kept");
+        assert_eq!(store.durable_version(), store.snapshot().version());
+        wait(store.stop()).expect("all is kept");
+        let again = open(Persistence::new(kept)).expect("starts");
+        let ids: Vec<_> = again.bucket::<Maps>().expect("defined").iter().map(|record| record.id).collect();
+        assert_eq!(ids, [5, 6]);
+    });
+}
+
 /// A store whose commits are durable before they are told.
 fn durable(kept: &MemoryAdapter, builder: StoreBuilder) -> Store {
     let persistence = Persistence::new(kept.clone()).durability(Durability::Immediate);

@@ -35,7 +35,7 @@ impl<'s, T: DeserializeOwned + Send + 's> Ahead<'s, T> {
             let (end, is_over) = channel::<()>();
             scope.spawn(move || {
                 decode(from_reader, &decoded);
-                // Its end is the sender's.
+                // Until the sender is dropped.
                 let _ = is_over.recv();
             });
             to.push(raw);
@@ -70,7 +70,7 @@ impl<T> Drop for Ahead<'_, T> {
         // Nobody waits for room any more.
         self.from.clear();
         if let Some(reader) = self.reader.take() {
-            // A panic is told by the scope.
+            // If it has panicked, the end of the file was missing, which was told.
             drop(reader.join());
         }
     }
