@@ -20,27 +20,28 @@ pub(super) struct Ahead<'s, T> {
     /// Of each thread, which take turns.
     from: Vec<Receiver<Next<T>>>,
     turn: usize,
+    /// The thread that reads.
     reader: Option<ScopedJoinHandle<'s, ()>>,
-    /// What the threads that decode wait for before they end.
-    _stay: Vec<Sender<()>>,
+    /// Those that decode, each with what it waits for before it ends.
+    decoders: Vec<(ScopedJoinHandle<'s, ()>, Sender<()>)>,
 }
 
 impl<'s, T: DeserializeOwned + Send + 's> Ahead<'s, T> {
     /// Goes on behind the frames that have been read.
     pub(super) fn new<R: Read + Send + 's>(scope: &'s Scope<'s, '_>, mut frames: Frames<R>) -> Self {
-        let (mut to, mut from, mut stay) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut to, mut from, mut decoders) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..cores() {
             let (raw, from_reader) = sync_channel(AHEAD);
             let (decoded, from_decoder) = sync_channel(AHEAD);
             let (end, is_over) = channel::<()>();
-            scope.spawn(move || {
+            let decoder = scope.spawn(move || {
                 decode(from_reader, &decoded);
                 // Until the sender is dropped.
                 let _ = is_over.recv();
             });
             to.push(raw);
             from.push(from_decoder);
-            stay.push(end);
+            decoders.push((decoder, end));
         }
         let reader = scope.spawn(move || {
             for to in to.iter().cycle() {
@@ -51,7 +52,7 @@ impl<'s, T: DeserializeOwned + Send + 's> Ahead<'s, T> {
                 }
             }
         });
-        Self { from, turn: 0, reader: Some(reader), _stay: stay }
+        Self { from, turn: 0, reader: Some(reader), decoders }
     }
 
     /// The next value. Not to be called after a fault, or the end.
@@ -64,14 +65,19 @@ impl<'s, T: DeserializeOwned + Send + 's> Ahead<'s, T> {
 }
 
 impl<T> Drop for Ahead<'_, T> {
-    /// Those that decode end last. An allocator (glibc's) gives what the last thread has freed to the next one that begins; those
-    /// that read the records next put them where the text was of which they are made, or else the peak is higher by that.
+    /// Those that decode end last, and have ended then: a scope waits for what its threads do, not for their end. An allocator
+    /// (glibc's) gives what a thread had, at its end, to the next one that begins, the last first; those that read the records next
+    /// put them where the text was of which they are made, or else the peak is higher by that.
     fn drop(&mut self) {
         // Nobody waits for room any more.
         self.from.clear();
+        // If one has panicked, the end of the file was missing, which was told.
         if let Some(reader) = self.reader.take() {
-            // If it has panicked, the end of the file was missing, which was told.
             drop(reader.join());
+        }
+        for (decoder, end) in self.decoders.drain(..) {
+            drop(end);
+            drop(decoder.join());
         }
     }
 }
