@@ -80,14 +80,19 @@ fn sqlite_insert(connection: &rusqlite::Connection, number: usize) {
 fn tasks_together(store: &Store, tasks: usize, each: usize) -> f64 {
     wait(async {
         let start = Instant::now();
-        let writers = (0..tasks).map(|_| async {
-            for number in 0..each {
-                let done =
-                    store.transaction_async(async |tx| tx.bucket::<Note>()?.insert(note(number))).await;
-                let _: Record<Note> = done.expect("new");
-            }
-        });
-        futures_util::future::join_all(writers).await;
+        let mut writers = Vec::new();
+        for _ in 0..tasks {
+            let store = store.clone();
+            writers.push(tokio::spawn(async move {
+                for number in 0..each {
+                    let insert = async move |tx: &Transaction| tx.bucket::<Note>()?.insert(note(number));
+                    let _: Record<Note> = store.transaction_async(insert).await.expect("new");
+                }
+            }));
+        }
+        for writer in writers {
+            writer.await.expect("no panic");
+        }
         nanos(start.elapsed(), each * tasks)
     })
 }
@@ -149,8 +154,11 @@ fn immediate() {
         .subject("SQLite, WAL, FULL", |_| time(100, |number| sqlite_insert(&connection, number)))
         .target(Bound::AtMost, 1.0)
         .run(25);
+    // Each begins with an empty bucket: all do the same.
+    let emptied = || assert!(notes.clear().is_ok(), "written");
     let many = Group::new("a durable insert, 16 writers together, each one's part")
         .subject("noex-store, threads", |_| {
+            emptied();
             together(&notes, MANY, |notes, _, number| drop(notes.insert(note(number)).expect("new")))
         })
         .subject("SQLite, WAL, FULL", |_| {
@@ -160,9 +168,18 @@ fn immediate() {
             })
         })
         .target(Bound::AtMost, 1.0)
-        .subject("noex-store, tasks of one thread", |_| tasks_together(&store, WRITERS, MANY))
-        .subject("noex-store, one thread", |_| time(MANY, |number| notes.insert(note(number)).expect("new")))
-        .subject("noex-store, one task", |_| tasks_together(&store, 1, MANY))
+        .subject("noex-store, tasks of one thread", |_| {
+            emptied();
+            tasks_together(&store, WRITERS, MANY)
+        })
+        .subject("noex-store, one thread", |_| {
+            emptied();
+            time(MANY, |number| notes.insert(note(number)).expect("new"))
+        })
+        .subject("noex-store, one task", |_| {
+            emptied();
+            tasks_together(&store, 1, MANY)
+        })
         .run(25);
     for (what, each, one) in [("thread", many[0], many[3]), ("task", many[2], many[4])] {
         let ratio = one / each;
