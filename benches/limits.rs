@@ -38,6 +38,9 @@ buckets! {
     Cache "cache", max_size = 1_000, evict = "lru";
 }
 
+/// Inserts the record of a key.
+type Insert<'i> = &'i dyn Fn(u64) -> Result<(), Error>;
+
 /// Exact LRU, for the keys alone.
 struct Exact {
     size: usize,
@@ -107,7 +110,7 @@ fn main() {
         lru.insert_many((0..MAX as u64).map(Lru::new)).expect("new");
         let insert_oldest = |id| oldest.insert(Oldest::new(id)).map(drop);
         let insert_lru = |id| lru.insert(Lru::new(id)).map(drop);
-        let limits: [(&str, &dyn Fn(u64) -> Result<(), Error>); 2] =
+        let limits: [(&str, Insert<'_>); 2] =
             [("full, the oldest goes", &insert_oldest), ("full, what was not used goes", &insert_lru)];
         for (what, insert) in limits {
             free.clear().expect("good");
