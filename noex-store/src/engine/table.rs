@@ -19,10 +19,12 @@ use super::trie::HashTrie;
 use super::{Change, HashState, OrderedIndex, RowId, Rows};
 use crate::bucket::Bucket;
 use crate::bucket::convert::UniqueKey;
-use crate::bucket::definition::{Definition, UniqueRule, unique_name};
+use crate::bucket::definition::Definition;
 use crate::bucket::record::{Meta, Record};
 use crate::error::Error;
 use crate::schema::Ttl;
+
+pub(super) use rules::{key_changed, not_unique};
 
 /// A bucket's state; cloning it is O(indexes) and gives an independent snapshot.
 pub(crate) struct Table<B: Bucket> {
@@ -220,25 +222,6 @@ impl<B: Bucket> Table<B> {
         let record = Record::new(value, meta);
         self.link_unordered(record.clone());
         Ok(record)
-    }
-
-    fn check_new(&self, value: &B) -> Result<(), Error> {
-        if self.get(value.key()).is_some() {
-            return Err(Error::DuplicateKey { bucket: B::NAME, key: format!("{:?}", value.key()) });
-        }
-        self.check_uniques(value)
-    }
-
-    /// Whether a record has a value's key, if that is the field, or its value in a unique field.
-    pub(crate) fn has(&self, value: &B, field: u16) -> bool {
-        let schema = B::schema();
-        if schema.fields.get(usize::from(field)).is_some_and(|field| field.key) {
-            return self.get(value.key()).is_some();
-        }
-        let mut uniques = self.shared.definition.uniques.iter().zip(&self.uniques);
-        uniques.any(|(unique, trie)| {
-            unique.fields().contains(&field) && self.check_unique(*unique, trie, value, None).is_err()
-        })
     }
 
     /// Adds a record that has the next row to all but the ordered indexes.
@@ -448,41 +431,6 @@ impl<B: Bucket> Table<B> {
         }
     }
 
-    /// Whether another record has a value of this one in a unique field.
-    fn check_uniques(&self, value: &B) -> Result<(), Error> {
-        for (unique, trie) in self.shared.definition.uniques.iter().zip(&self.uniques) {
-            self.check_unique(*unique, trie, value, None)?;
-        }
-        Ok(())
-    }
-
-    /// The same for a value that takes the place of another one; what it has in common with that is its own already.
-    fn check_changed_uniques(&self, old: &B, new: &B, own: RowId) -> Result<(), Error> {
-        for (unique, trie) in self.shared.definition.uniques.iter().zip(&self.uniques) {
-            if !unique.same(old, new) {
-                self.check_unique(*unique, trie, new, Some(own))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn check_unique(
-        &self,
-        unique: &dyn UniqueRule<B>,
-        trie: &HashTrie<RowId>,
-        value: &B,
-        own: Option<RowId>,
-    ) -> Result<(), Error> {
-        let Some(hash) = unique.hash(value, &self.shared.hash) else { return Ok(()) };
-        let taken = trie.find(hash, |row| {
-            Some(*row) != own && self.rows.get(*row).is_some_and(|other| unique.same(other.value(), value))
-        });
-        match taken {
-            None => Ok(()),
-            Some(_) => Err(not_unique(unique, value)),
-        }
-    }
-
     /// The last number given, of each automatic number.
     pub(crate) fn counters(&self) -> Vec<(&'static str, u64)> {
         let name = |field: u16| B::schema().fields.get(usize::from(field)).map_or("", |field| field.name);
@@ -509,18 +457,12 @@ impl<B: Bucket> Table<B> {
     }
 }
 
-pub(super) fn key_changed<B: Bucket>(old: &Record<B>, value: &B) -> Error {
-    Error::KeyChanged { bucket: B::NAME, from: format!("{:?}", old.key()), to: format!("{:?}", value.key()) }
-}
-
-pub(super) fn not_unique<B: Bucket>(unique: &dyn UniqueRule<B>, value: &B) -> Error {
-    Error::UniqueConstraint { bucket: B::NAME, field: unique_name(unique), value: unique.show(value) }
-}
-
 #[path = "bulk.rs"]
 mod bulk;
 #[path = "room.rs"]
 mod room;
+#[path = "rules.rs"]
+mod rules;
 
 #[cfg(test)]
 #[path = "tests/table.rs"]
