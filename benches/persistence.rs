@@ -189,8 +189,8 @@ fn immediate() {
     wait(store.stop()).expect("written");
 }
 
-/// Files on a disk whose syncs take a millisecond more, as those of many disks do.
-struct Slower(FileAdapter);
+/// Files on a disk whose syncs take so much longer, as those of many disks do.
+struct Slower(FileAdapter, Duration);
 
 impl StorageAdapter for Slower {
     fn name(&self) -> &'static str {
@@ -202,7 +202,7 @@ impl StorageAdapter for Slower {
     }
 
     fn append<'a>(&'a self, commits: &'a [StoredCommit]) -> AdapterFuture<'a, ()> {
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::sleep(self.1);
         self.0.append(commits)
     }
 
@@ -224,17 +224,27 @@ impl StorageAdapter for Slower {
 }
 
 fn slower() {
-    let files = Slower(FileAdapter::open(folder("slower")).expect("free"));
-    let (store, notes) = store_of(Persistence::new(files).durability(Durability::Immediate));
-    let writers = Group::new("a durable insert where a sync takes a millisecond more, each one's part")
-        .subject("16 writers together", |_| {
-            together(&notes, 60, |notes, _, number| drop(notes.insert(note(number)).expect("new")))
-        })
-        .subject("one writer", |_| time(60, |number| notes.insert(note(number)).expect("new")))
-        .target(Bound::FasterBy, 8.0)
-        .run(15);
-    println!("  16 writers make {:.1} times the commits of one", writers[1] / writers[0]);
-    wait(store.stop()).expect("written");
+    for (what, more) in [
+        ("a tenth of a millisecond", Duration::from_micros(100)),
+        ("a millisecond", Duration::from_millis(1)),
+    ] {
+        let files = Slower(FileAdapter::open(folder(&what.replace(' ', "-"))).expect("free"), more);
+        let (store, notes) = store_of(Persistence::new(files).durability(Durability::Immediate));
+        let emptied = || assert!(notes.clear().is_ok(), "written");
+        let writers = Group::new(format!("a durable insert where a sync takes {what} more, each one's part"))
+            .subject("16 threads together", |_| {
+                emptied();
+                together(&notes, 100, |notes, _, number| drop(notes.insert(note(number)).expect("new")))
+            })
+            .subject("one thread", |_| {
+                emptied();
+                time(100, |number| notes.insert(note(number)).expect("new"))
+            })
+            .target(Bound::FasterBy, 8.0)
+            .run(15);
+        println!("  16 threads make {:.1} times the commits of one", writers[1] / writers[0]);
+        wait(store.stop()).expect("written");
+    }
 }
 
 /// The bytes that were written to the files of a folder, without the zeros behind them.
