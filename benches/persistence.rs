@@ -6,7 +6,7 @@ mod common;
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
@@ -55,7 +55,7 @@ fn store_of(persistence: Persistence) -> (Store, BucketHandle<Note>) {
     (store, notes)
 }
 
-fn sqlite(folder: &std::path::Path) -> rusqlite::Connection {
+fn sqlite(folder: &Path) -> rusqlite::Connection {
     let connection = rusqlite::Connection::open(folder.join("db")).expect("opens");
     connection.pragma_update(None, "journal_mode", "WAL").expect("WAL");
     connection.pragma_update(None, "synchronous", "FULL").expect("FULL");
@@ -248,7 +248,7 @@ fn slower() {
 }
 
 /// The bytes that were written to the files of a folder, without the zeros behind them.
-fn size(folder: &std::path::Path) -> u64 {
+fn size(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).expect("there").flatten();
     let written = |path: PathBuf| {
         let bytes = std::fs::read(path).expect("readable");
@@ -276,88 +276,88 @@ fn bytes() {
     wait(store.stop()).expect("written");
 }
 
-/// What a process of its own says that starts with what is in a folder: the peak of its memory, and that of the records.
-fn memory_of_a_start(folder: &std::path::Path) {
+/// What a process of its own says that does a part with what is in a folder, as a program does that has just begun.
+fn alone(part: &str, folder: &Path) -> Vec<f64> {
     let child = std::process::Command::new(std::env::current_exe().expect("there"))
-        .env("NOEX_BENCH_START", folder)
+        .env("NOEX_BENCH_ALONE", part)
+        .env("NOEX_BENCH_ALONE_IN", folder)
         .output()
         .expect("started");
-    print!("{}", String::from_utf8_lossy(&child.stdout));
+    let told = String::from_utf8_lossy(&child.stdout);
+    told.split_whitespace().map(|figure| figure.parse().expect("a number")).collect()
 }
 
-fn start_alone(folder: &str) {
-    let of_process = |what: &str| -> f64 {
+/// Tells the time of a start, the peak of its memory, and that of the buckets.
+fn start_alone(folder: &Path) {
+    let peak = || -> f64 {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix(what)?.trim().strip_suffix(" kB"));
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
         line.and_then(|text| text.trim().parse::<f64>().ok()).unwrap_or(f64::NAN) / 1e3
     };
-    let before = of_process("VmHWM:");
+    let before = peak();
     let persistence = Persistence::new(FileAdapter::open(folder).expect("free"));
+    let start = Instant::now();
     let store = wait(Store::builder().bucket::<Note>().persistence(persistence).start()).expect("starts");
-    let peak = of_process("VmHWM:") - before;
-    let data = store.stats().memory.total as f64 / 1e6;
-    println!(
-        "  its memory at the peak {peak:.0} MB, the buckets' alone {data:.0} MB: {:.1} times",
-        peak / data
-    );
+    let time = start.elapsed().as_secs_f64();
+    assert_eq!(store.bucket::<Note>().expect("defined").count(), RECORDS);
+    println!("{time} {} {}", peak() - before, store.stats().memory.total as f64 / 1e6);
+}
+
+/// Tells the time that a program of one's own takes to read the same records.
+fn decode_alone(folder: &Path) {
+    let start = Instant::now();
+    let text = std::fs::read_to_string(folder.join("lines")).expect("read");
+    let all: Vec<Note> = text.lines().map(|line| serde_json::from_str(line).expect("a note")).collect();
+    let time = start.elapsed().as_secs_f64();
+    assert_eq!(all.len(), RECORDS);
+    println!("{time}");
 }
 
 fn recovery() {
-    let own = folder("recovery");
-    let open = || {
-        let persistence = Persistence::new(FileAdapter::open(&own).expect("free"));
-        let start = Instant::now();
-        let store = wait(Store::builder().bucket::<Note>().persistence(persistence).start()).expect("starts");
-        (store, start.elapsed())
-    };
-    let (store, _) = open();
+    const TIMES: usize = 5;
+    let (own, bare) = (folder("recovery"), folder("decoding"));
+    let persistence = Persistence::new(FileAdapter::open(&own).expect("free"));
+    let store = wait(Store::builder().bucket::<Note>().persistence(persistence).start()).expect("starts");
     let notes = store.bucket::<Note>().expect("defined");
     for batch in 0..RECORDS / 1000 {
         notes.insert_many((0..1000).map(|number| note(batch * 1000 + number))).expect("new");
     }
+    let mut lines = Vec::new();
+    for note in notes.iter() {
+        serde_json::to_writer(&mut lines, note.value()).expect("JSON");
+        lines.push(b'\n');
+    }
+    std::fs::write(bare.join("lines"), lines).expect("written");
     wait(store.stop()).expect("written");
     drop((store, notes));
     println!("\na start with {RECORDS} records, {:.0} MB of files", size(&own) as f64 / 1e6);
-    memory_of_a_start(&own);
-    let mut spent: Vec<f64> = Vec::new();
-    for _ in 0..3 {
-        let (store, time) = open();
-        assert_eq!(store.bucket::<Note>().expect("defined").count(), RECORDS);
-        wait(store.stop()).expect("stops");
-        spent.push(time.as_secs_f64());
-    }
-    spent.sort_by(f64::total_cmp);
-    // The same records, as they would be read by a program of one's own.
-    let lines: Vec<String> = {
-        let (store, _) = open();
-        let notes = store.bucket::<Note>().expect("defined");
-        notes.all().iter().map(|note| serde_json::to_string(note.value()).expect("JSON")).collect()
+    // In turns; the middle of each figure.
+    let (mut starts, mut decoding): (Vec<_>, Vec<_>) =
+        (0..TIMES).map(|_| (alone("start", &own), alone("decode", &bare))).unzip();
+    let middle = |told: &mut Vec<Vec<f64>>, figure: usize| {
+        told.sort_by(|a, b| a[figure].total_cmp(&b[figure]));
+        told[TIMES / 2][figure]
     };
-    let file = own.join("lines");
-    std::fs::write(&file, lines.join("\n")).expect("written");
-    let mut bare: Vec<f64> = (0..3)
-        .map(|_| {
-            let start = Instant::now();
-            let text = std::fs::read_to_string(&file).expect("read");
-            let all: Vec<Note> =
-                text.lines().map(|line| serde_json::from_str(line).expect("a note")).collect();
-            assert_eq!(all.len(), RECORDS);
-            start.elapsed().as_secs_f64()
-        })
-        .collect();
-    bare.sort_by(f64::total_cmp);
-    let bare = bare[1];
-    let ratio = spent[1] / bare;
+    let most = starts.iter().map(|told| told[1]).fold(0.0, f64::max);
+    let (time, peak, data) = (middle(&mut starts, 0), middle(&mut starts, 1), middle(&mut starts, 2));
+    println!(
+        "  its memory at the peak {peak:.0} MB, {most:.0} at most, the buckets' alone {data:.0} MB: {:.1} times",
+        peak / data
+    );
+    let bare = middle(&mut decoding, 0);
+    let ratio = time / bare;
     let kept = if ratio <= 3.0 { "kept" } else { "MISSED" };
     println!(
-        "  start {:.2} s; reading and decoding the records alone {bare:.2} s: {ratio:.1} times  [at most 3: {kept}]",
-        spent[1]
+        "  start {time:.2} s; reading and decoding the records alone {bare:.2} s: {ratio:.1} times  [at most 3: {kept}]"
     );
 }
 
 fn main() {
-    if let Ok(folder) = std::env::var("NOEX_BENCH_START") {
-        return start_alone(&folder);
+    if let (Ok(part), Some(folder)) =
+        (std::env::var("NOEX_BENCH_ALONE"), std::env::var_os("NOEX_BENCH_ALONE_IN"))
+    {
+        let alone = if part == "start" { start_alone } else { decode_alone };
+        return alone(Path::new(&folder));
     }
     if wanted("debounced") {
         debounced();
