@@ -32,7 +32,7 @@ macro_rules! buckets {
 }
 buckets! {
     Free "free";
-    Even "even";
+    CutBack "cut_back";
     Oldest "oldest", max_size = 10_000, evict = "oldest";
     Lru "lru", max_size = 10_000, evict = "lru";
     Cache "cache", max_size = 1_000, evict = "lru";
@@ -94,14 +94,14 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let builder = Store::builder()
         .bucket::<Free>()
-        .bucket::<Even>()
+        .bucket::<CutBack>()
         .bucket::<Oldest>()
         .bucket::<Lru>()
         .bucket::<Cache>();
     let store = runtime.block_on(builder.start()).expect("good");
-    let (free, even, oldest, lru) = (
+    let (free, cut_back, oldest, lru) = (
         store.bucket::<Free>().expect("defined"),
-        store.bucket::<Even>().expect("defined"),
+        store.bucket::<CutBack>().expect("defined"),
         store.bucket::<Oldest>().expect("defined"),
         store.bucket::<Lru>().expect("defined"),
     );
@@ -114,23 +114,23 @@ fn main() {
             [("full, the oldest goes", &insert_oldest), ("full, what was not used goes", &insert_lru)];
         for (what, insert) in limits {
             free.clear().expect("good");
-            even.clear().expect("good");
+            cut_back.clear().expect("good");
             free.insert_many((0..MAX as u64).map(Free::new)).expect("new");
-            even.insert_many((0..MAX as u64).map(Even::new)).expect("new");
-            let mut next = [1_000_000_u64; 3];
-            let [a, b, c] = &mut next;
-            let add = |id: &mut u64| {
+            cut_back.insert_many((0..MAX as u64).map(CutBack::new)).expect("new");
+            let mut last = [1_000_000_u64; 3];
+            let [a, b, c] = &mut last;
+            let next = |id: &mut u64| {
                 *id += 1;
                 *id
             };
             Group::new("60,000 inserts one by one, beside 10,000 records")
-                .subject(what, |_| time(1_000, |_| insert(add(a)).expect("new")))
-                .subject("no limit", |_| time(1_000, |_| free.insert(Free::new(add(b))).expect("new")))
+                .subject(what, |_| time(1_000, |_| insert(next(a)).expect("new")))
+                .subject("no limit", |_| time(1_000, |_| free.insert(Free::new(next(b))).expect("new")))
                 .target(Bound::AtMost, 1.5)
                 // Not what a program would do instead: its records and nodes lie in memory that was in use a moment ago.
                 .subject("no limit, cut back to 10,000 between", |_| {
-                    let spent = time(1_000, |_| even.insert(Even::new(add(c))).expect("new"));
-                    even.delete_many(*c - 999..=*c).expect("there");
+                    let spent = time(1_000, |_| cut_back.insert(CutBack::new(next(c))).expect("new"));
+                    cut_back.delete_many(*c - 999..=*c).expect("there");
                     spent
                 })
                 .run(60);

@@ -16,7 +16,7 @@ use noex_store::{AdapterFuture, LoadSink, SnapshotSource, StorageAdapter, Stored
 
 const WRITERS: usize = 16;
 /// What each of them commits, so that their start is a small part of it.
-const MANY: usize = 500;
+const COMMITS: usize = 500;
 const RECORDS: usize = 1_000_000;
 
 #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
@@ -97,6 +97,11 @@ fn tasks_together(store: &Store, tasks: usize, each: usize) -> f64 {
     })
 }
 
+/// Takes all records out, before each subject, so that all do the same.
+fn empty(notes: &BucketHandle<Note>) {
+    notes.clear().expect("written");
+}
+
 /// The time of one of so many operations, done by all writers together.
 fn together<S: Sync>(shared: &S, each: usize, work: impl Fn(&S, usize, usize) + Sync) -> f64 {
     let barrier = Barrier::new(WRITERS + 1);
@@ -154,12 +159,10 @@ fn immediate() {
         .subject("SQLite, WAL, FULL", |_| time(100, |number| sqlite_insert(&connection, number)))
         .target(Bound::AtMost, 1.0)
         .run(25);
-    // Each begins with an empty bucket: all do the same.
-    let emptied = || assert!(notes.clear().is_ok(), "written");
     let many = Group::new("a durable insert, 16 writers together, each one's part")
         .subject("noex-store, threads", |_| {
-            emptied();
-            together(&notes, MANY, |notes, _, number| drop(notes.insert(note(number)).expect("new")))
+            empty(&notes);
+            together(&notes, COMMITS, |notes, _, number| drop(notes.insert(note(number)).expect("new")))
         })
         .subject("SQLite, WAL, FULL", |_| {
             let connections: Vec<_> = (0..WRITERS).map(|_| std::sync::Mutex::new(sqlite(&alone))).collect();
@@ -169,16 +172,16 @@ fn immediate() {
         })
         .target(Bound::AtMost, 1.0)
         .subject("noex-store, tasks of one thread", |_| {
-            emptied();
-            tasks_together(&store, WRITERS, MANY)
+            empty(&notes);
+            tasks_together(&store, WRITERS, COMMITS)
         })
         .subject("noex-store, one thread", |_| {
-            emptied();
-            time(MANY, |number| notes.insert(note(number)).expect("new"))
+            empty(&notes);
+            time(COMMITS, |number| notes.insert(note(number)).expect("new"))
         })
         .subject("noex-store, one task", |_| {
-            emptied();
-            tasks_together(&store, 1, MANY)
+            empty(&notes);
+            tasks_together(&store, 1, COMMITS)
         })
         .run(25);
     for (what, each, one) in [("thread", many[0], many[3]), ("task", many[2], many[4])] {
@@ -190,7 +193,10 @@ fn immediate() {
 }
 
 /// Files on a disk whose syncs take so much longer, as those of many disks do.
-struct Slower(FileAdapter, Duration);
+struct Slower {
+    files: FileAdapter,
+    longer: Duration,
+}
 
 impl StorageAdapter for Slower {
     fn name(&self) -> &'static str {
@@ -198,46 +204,46 @@ impl StorageAdapter for Slower {
     }
 
     fn load<'a>(&'a self, sink: &'a mut dyn LoadSink) -> AdapterFuture<'a, ()> {
-        self.0.load(sink)
+        self.files.load(sink)
     }
 
     fn append<'a>(&'a self, commits: &'a [StoredCommit]) -> AdapterFuture<'a, ()> {
-        std::thread::sleep(self.1);
-        self.0.append(commits)
+        std::thread::sleep(self.longer);
+        self.files.append(commits)
     }
 
     fn write_snapshot<'a>(&'a self, source: &'a mut dyn SnapshotSource) -> AdapterFuture<'a, ()> {
-        self.0.write_snapshot(source)
+        self.files.write_snapshot(source)
     }
 
     fn truncate(&self, version: Version) -> AdapterFuture<'_, ()> {
-        self.0.truncate(version)
+        self.files.truncate(version)
     }
 
     fn wants_snapshot(&self) -> bool {
-        self.0.wants_snapshot()
+        self.files.wants_snapshot()
     }
 
     fn close(&self) -> AdapterFuture<'_, ()> {
-        self.0.close()
+        self.files.close()
     }
 }
 
 fn slower() {
-    for (what, more) in [
+    for (what, longer) in [
         ("a tenth of a millisecond", Duration::from_micros(100)),
         ("a millisecond", Duration::from_millis(1)),
     ] {
-        let files = Slower(FileAdapter::open(folder(&what.replace(' ', "-"))).expect("free"), more);
-        let (store, notes) = store_of(Persistence::new(files).durability(Durability::Immediate));
-        let emptied = || assert!(notes.clear().is_ok(), "written");
+        let files = FileAdapter::open(folder(&what.replace(' ', "-"))).expect("free");
+        let persistence = Persistence::new(Slower { files, longer });
+        let (store, notes) = store_of(persistence.durability(Durability::Immediate));
         let writers = Group::new(format!("a durable insert where a sync takes {what} more, each one's part"))
             .subject("16 threads together", |_| {
-                emptied();
+                empty(&notes);
                 together(&notes, 100, |notes, _, number| drop(notes.insert(note(number)).expect("new")))
             })
             .subject("one thread", |_| {
-                emptied();
+                empty(&notes);
                 time(100, |number| notes.insert(note(number)).expect("new"))
             })
             .target(Bound::FasterBy, 8.0)

@@ -8,6 +8,7 @@ use crate::engine::trie::HashTrie;
 use crate::error::Error;
 
 impl<B: Bucket> Table<B> {
+    /// Whether another record has a value's key, or a value of it in a unique field.
     pub(super) fn check_new(&self, value: &B) -> Result<(), Error> {
         if self.get(value.key()).is_some() {
             return Err(Error::DuplicateKey { bucket: B::NAME, key: format!("{:?}", value.key()) });

@@ -1,6 +1,7 @@
 //! Frames that are read and decoded ahead of who wants them, by all cores, and come in their order.
 
 use std::io::Read;
+use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
@@ -15,13 +16,13 @@ const AHEAD: usize = 4;
 /// A frame, whose bytes may have been decoded, and where it ends in the file; `None` at the end of the file.
 type Next<T> = Result<Option<(T, u64)>, Fault>;
 
-/// What is read ahead. When it is dropped the threads end.
+/// What is read ahead. When it is dropped the threads end, too, but nobody waits for that.
 pub(super) struct Ahead<'s, T> {
     /// Of each thread, which take turns.
     from: Vec<Receiver<Next<T>>>,
     turn: usize,
     /// The thread that reads.
-    reader: Option<ScopedJoinHandle<'s, ()>>,
+    reader: ScopedJoinHandle<'s, ()>,
     /// Those that decode, each with what it waits for before it ends.
     decoders: Vec<(ScopedJoinHandle<'s, ()>, Sender<()>)>,
 }
@@ -35,7 +36,7 @@ impl<'s, T: DeserializeOwned + Send + 's> Ahead<'s, T> {
             let (decoded, from_decoder) = sync_channel(AHEAD);
             let (end, is_over) = channel::<()>();
             let decoder = scope.spawn(move || {
-                decode(from_reader, &decoded);
+                decode(from_reader, decoded);
                 // Until the sender is dropped.
                 let _ = is_over.recv();
             });
@@ -52,37 +53,35 @@ impl<'s, T: DeserializeOwned + Send + 's> Ahead<'s, T> {
                 }
             }
         });
-        Self { from, turn: 0, reader: Some(reader), decoders }
+        Self { from, turn: 0, reader, decoders }
     }
 
     /// The next value. Not to be called after a fault, or the end.
     pub(super) fn next(&mut self) -> Next<T> {
         let turn = self.turn;
         self.turn = (turn + 1) % self.from.len();
-        // Without a sender its thread has panicked, which the scope tells.
+        // Without a sender a thread has panicked: `end` goes on with that.
         self.from[turn].recv().unwrap_or(Ok(None))
     }
-}
 
-impl<T> Drop for Ahead<'_, T> {
+    /// Ends the threads, and goes on with the panic of one.
+    ///
     /// Those that decode end last, and have ended then: a scope waits for what its threads do, not for their end. An allocator
     /// (glibc's) gives what a thread had, at its end, to the next one that begins, the last first; those that read the records next
     /// put them where the text was of which they are made, or else the peak is higher by that.
-    fn drop(&mut self) {
+    pub(super) fn end(self) {
+        let Self { from, reader, decoders, .. } = self;
         // Nobody waits for room any more.
-        self.from.clear();
-        // If one has panicked, the end of the file was missing, which was told.
-        if let Some(reader) = self.reader.take() {
-            drop(reader.join());
-        }
-        for (decoder, end) in self.decoders.drain(..) {
+        drop(from);
+        reader.join().unwrap_or_else(|panic| resume_unwind(panic));
+        for (decoder, end) in decoders {
             drop(end);
-            drop(decoder.join());
+            decoder.join().unwrap_or_else(|panic| resume_unwind(panic));
         }
     }
 }
 
-fn decode<T: DeserializeOwned>(from: Receiver<Next<Vec<u8>>>, to: &SyncSender<Next<T>>) {
+fn decode<T: DeserializeOwned>(from: Receiver<Next<Vec<u8>>>, to: SyncSender<Next<T>>) {
     for next in from {
         let decoded = next.and_then(|next| {
             let Some((bytes, end)) = next else { return Ok(None) };

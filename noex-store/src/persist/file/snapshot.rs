@@ -156,7 +156,9 @@ pub(super) fn load(
             if is_large && pieces.format == Some(FORMAT) {
                 return thread::scope(|scope| {
                     let mut ahead = Ahead::new(scope, pieces.frames);
-                    load_parts(&mut || ahead.next(), &mut offset, sink)
+                    let done = load_parts(&mut || ahead.next(), &mut offset, sink);
+                    ahead.end();
+                    done
                 });
             }
             let mut next = || Ok(pieces.next()?.map(|piece| (piece, pieces.frames.offset)));
