@@ -119,8 +119,8 @@ pub use bucket::record::Record;
 pub use bucket::{Bucket, BucketRecord, Insertable, Key, Patch};
 pub use clock::{Clock, SystemClock, TestClock};
 pub use engine::{
-    BucketReads, Change, Commit, CommitLog, CommitReader, Hashing, Reason, StoredChange, StoredChanges,
-    StoredCommit, StoredField, StoredRecord, StoredSchema, Version,
+    BucketReads, Change, Commit, CommitLog, CommitReader, Hashing, PackedRecords, Reason, StoredChange,
+    StoredChanges, StoredCommit, StoredField, StoredRecord, StoredRef, StoredSchema, Version,
 };
 pub use error::{CursorFault, Error, IssueCode, RecordProblem, Result, ValidationIssue};
 pub use event::{Changes, Event, EventGuard, EventKind, EventStats, EventStream, Lagged, PatternFault};

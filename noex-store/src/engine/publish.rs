@@ -13,7 +13,7 @@ use super::queue::{Queue, Request, RunOnce};
 use super::root::{AnyTable, Entry};
 use super::turn::{Place, Retired};
 use super::{
-    CommitLog, HashState, Hashing, Keep, KeepWhen, NEVER, Root, Running, Slot, StoredRecord, StoredSchema,
+    CommitLog, HashState, Hashing, Keep, KeepWhen, NEVER, Root, Running, Slot, StoredPart, StoredSchema,
     Table, Version, Write,
 };
 use crate::bucket::Bucket;
@@ -319,7 +319,7 @@ impl Engine {
     /// A table of what was kept.
     pub(crate) fn restore<B: Bucket>(
         &self,
-        records: &mut (dyn Iterator<Item = StoredRecord> + Send),
+        records: Vec<StoredPart>,
         schema: Option<&StoredSchema>,
         counters: &[(String, u64)],
     ) -> Result<Table<B>, Error> {

@@ -5,15 +5,15 @@ use std::fmt::Display;
 
 use serde_json::value::RawValue;
 
-use super::stored::{StoredRecord, StoredSchema};
+use super::stored::StoredSchema;
 use crate::bucket::Bucket;
 use crate::bucket::definition::KeptDefault;
 use crate::bucket::json::{JsonFault, from_json};
 use crate::error::{Error, RecordProblem};
 use crate::schema::{FieldSchema, Schema};
 
-/// Reads a record that was kept.
-pub(crate) type ReadOne<B> = Box<dyn Fn(&StoredRecord) -> Result<B, Misfit> + Send + Sync>;
+/// Reads a value that was kept, from its JSON.
+pub(crate) type ReadOne<B> = Box<dyn Fn(&str) -> Result<B, Misfit> + Send + Sync>;
 
 /// How many keys of a problem are listed.
 const LISTED: usize = 10;
@@ -123,10 +123,10 @@ pub(crate) fn reader<B: Bucket>(kept: Option<&StoredSchema>) -> ReadOne<B> {
     let version = kept.map_or(1, |kept| kept.version);
     if version == schema.version {
         return if kept == Some(&StoredSchema::of(schema)) {
-            Box::new(|stored| Ok(from_json(&stored.value)?))
+            Box::new(|json| Ok(from_json(json)?))
         } else {
             let changes = FieldChanges::new(schema, definition.defaults, kept);
-            Box::new(move |stored| changes.read(&stored.value))
+            Box::new(move |json| changes.read(json))
         };
     }
     if version < schema.version
@@ -156,7 +156,7 @@ pub(crate) fn migrated<P: Bucket, B: Bucket + TryFrom<P, Error: Display>>(
     kept: Option<&StoredSchema>,
 ) -> ReadOne<B> {
     let read = reader::<P>(kept);
-    Box::new(move |stored| read(stored).and_then(|value| B::try_from(value).map_err(Misfit::of_migration)))
+    Box::new(move |json| read(json).and_then(|value| B::try_from(value).map_err(Misfit::of_migration)))
 }
 
 /// What must be done to the fields of a record that was kept with another schema. Not generic: it is compiled once, and not for each

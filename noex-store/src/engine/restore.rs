@@ -2,13 +2,12 @@
 
 use std::num::NonZeroU64;
 use std::panic::resume_unwind;
-use std::sync::mpsc;
 use std::thread;
 
 use super::fill::{MANY, cores, places};
 use super::reading::{Misfit, Problems, ReadOne, reader};
-use super::stored::{StoredRecord, StoredSchema};
-use super::{HashState, RowId, Table};
+use super::stored::StoredSchema;
+use super::{HashState, RowId, StoredPart, StoredRef, Table};
 use crate::bucket::Bucket;
 use crate::bucket::record::{Meta, Record};
 use crate::error::Error;
@@ -24,7 +23,7 @@ impl<B: Bucket> Table<B> {
     pub(crate) fn restore(
         hash: HashState,
         now: u64,
-        records: &mut (dyn Iterator<Item = StoredRecord> + Send),
+        records: Vec<StoredPart>,
         schema: Option<&StoredSchema>,
         counters: &[(String, u64)],
     ) -> Result<Self, Error> {
@@ -79,69 +78,46 @@ fn in_order(mut refused: Vec<(usize, Error)>) -> Vec<(usize, Error)> {
     refused
 }
 
-/// Records that are read by a thread at once.
-const CHUNK: usize = 1024;
-/// Chunks that were read and are not freed yet: whoever reads waits then, so that memory is bounded.
-const UNFREED: usize = 16;
-
-/// Has chunks of records read, each told with its number; by all cores, if there are many. Their number. Compiled once, and not for each
-/// bucket.
-fn read_chunks(
-    records: &mut (dyn Iterator<Item = StoredRecord> + Send),
-    read: &(dyn Fn(usize, &[StoredRecord]) + Sync),
-) -> usize {
-    let is_large = records.size_hint().1.is_none_or(|most| most >= MANY);
-    let source = Mutex::new((0_usize, records));
-    let work = |done: &mut dyn FnMut(Vec<StoredRecord>)| {
+/// Has parts read, each told with its number and how many records are before it; by all cores, if there are many. Compiled once, and
+/// not for each bucket.
+fn read_parts(parts: Vec<StoredPart>, read: &(dyn Fn(usize, u64, &StoredPart) + Sync)) {
+    let mut count = 0;
+    let mut from = Vec::with_capacity(parts.len());
+    for part in parts {
+        let before = count;
+        count += part.iter().count();
+        from.push((before as u64, part));
+    }
+    let source = Mutex::new(from.into_iter().enumerate());
+    let work = || {
         loop {
-            let (number, chunk) = {
-                let mut source = source.lock();
-                let records = &mut *source.1;
-                let chunk: Vec<_> = records.take(CHUNK).collect();
-                source.0 += 1;
-                (source.0 - 1, chunk)
-            };
-            if chunk.is_empty() {
-                return;
-            }
-            read(number, &chunk);
-            done(chunk);
+            // A guard in the condition would be held while it is read.
+            let next = source.lock().next();
+            let Some((number, (before, part))) = next else { return };
+            read(number, before, &part);
         }
     };
-    if is_large {
-        thread::scope(|scope| {
-            let (done, used) = mpsc::sync_channel(UNFREED);
-            let mut threads = Vec::new();
-            for _ in 0..cores() {
-                let done = done.clone();
-                threads.push(scope.spawn(move || work(&mut |chunk| drop(done.send(chunk)))));
-            }
-            drop(done);
-            // Here, for an allocator takes longer to free in one thread what another one has.
-            used.iter().for_each(drop);
-            for thread in threads {
-                // A panic of the record's code goes on to whoever catches it.
-                thread.join().unwrap_or_else(|panic| resume_unwind(panic));
-            }
-        });
-    } else {
-        work(&mut drop);
+    if count < MANY {
+        return work();
     }
-    source.into_inner().0
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores()).map(|_| scope.spawn(work)).collect();
+        for thread in threads {
+            // A panic of the record's code goes on to whoever catches it.
+            thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+        }
+    });
 }
 
 /// Reads and validates records, whose rows are their numbers.
-fn read_all<B: Bucket>(
-    records: &mut (dyn Iterator<Item = StoredRecord> + Send),
-    schema: Option<&StoredSchema>,
-) -> (Vec<Record<B>>, Problems) {
+fn read_all<B: Bucket>(parts: Vec<StoredPart>, schema: Option<&StoredSchema>) -> (Vec<Record<B>>, Problems) {
     let read_one = reader::<B>(schema);
+    let mut by_number: Vec<Option<(Vec<Record<B>>, Problems)>> = places(parts.len());
     let done = Mutex::new(Vec::new());
-    let chunks = read_chunks(records, &|number, chunk| {
-        let read = read_chunk(chunk, number * CHUNK, &read_one);
+    read_parts(parts, &|number, before, part| {
+        let read = read_part(part, before, &read_one);
         done.lock().push((number, read));
     });
-    let mut by_number: Vec<Option<(Vec<Record<B>>, Problems)>> = places(chunks);
     let mut count = 0;
     for (number, read) in done.into_inner() {
         count += read.0.len();
@@ -155,25 +131,21 @@ fn read_all<B: Bucket>(
     (all, problems)
 }
 
-fn read_chunk<B: Bucket>(
-    chunk: &[StoredRecord],
-    first: usize,
-    read_one: &ReadOne<B>,
-) -> (Vec<Record<B>>, Problems) {
-    let (mut read, mut problems) = (Vec::with_capacity(chunk.len()), Problems::default());
-    for (stored, row) in chunk.iter().zip(first as u64..) {
-        let value = match read_one(stored) {
+fn read_part<B: Bucket>(part: &StoredPart, before: u64, read_one: &ReadOne<B>) -> (Vec<Record<B>>, Problems) {
+    let (mut read, mut problems) = (Vec::with_capacity(part.places()), Problems::default());
+    for ((_, stored), row) in part.iter().zip(before..) {
+        let StoredRef { key, value, version, created_at, updated_at, expires_at } = stored;
+        let value = match read_one(value) {
             Ok(value) => value,
             Err(misfit) => {
-                problems.add(&stored.key, misfit);
+                problems.add(key, misfit);
                 continue;
             }
         };
         if let Err(error) = crate::bucket::validate(&value) {
-            problems.add_all(&stored.key, Misfit::of_rules(error));
+            problems.add_all(key, Misfit::of_rules(error));
             continue;
         }
-        let StoredRecord { version, created_at, updated_at, expires_at, .. } = *stored;
         let expires_at = expires_at.and_then(NonZeroU64::new);
         let row = RowId(row);
         read.push(Record::new(value, Meta { row, version, created_at, updated_at, expires_at }));

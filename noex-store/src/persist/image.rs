@@ -10,7 +10,8 @@ use hashbrown::HashTable;
 use super::adapter::{LoadSink, SnapshotPart};
 use crate::bucket::Bucket;
 use crate::engine::{
-    Engine, StoredChange, StoredChanges, StoredCommit, StoredRecord, StoredSchema, Table, Version,
+    Engine, PackedRecords, StoredChange, StoredChanges, StoredCommit, StoredPart, StoredRecord, StoredSchema,
+    Table, Version,
 };
 use crate::error::Error;
 use crate::schema::Schema;
@@ -20,46 +21,72 @@ use crate::schema::Schema;
 pub(crate) struct BucketImage {
     pub(crate) schema: Option<StoredSchema>,
     pub(crate) counters: Vec<(String, u64)>,
-    rows: Vec<Option<StoredRecord>>,
-    /// How many of the rows are empty.
+    /// In the parts in which they came: what they take is free again, part by part, while they are read.
+    parts: Vec<StoredPart>,
+    /// How many places the parts have, and how many of these are empty.
+    places: usize,
     holes: usize,
     /// The hashes of the keys and their places. `None` until a key is asked for: a snapshot alone has each once.
-    by_key: Option<HashTable<(u64, usize)>>,
+    by_key: Option<HashTable<(u64, Place)>>,
     hash: RandomState,
 }
 
+/// The numbers of a part, and of a place in it.
+type Place = (u32, u32);
+
 impl BucketImage {
     /// The places of the keys.
-    fn index(&mut self) -> &mut HashTable<(u64, usize)> {
-        let Self { rows, by_key, hash, .. } = self;
+    fn index(&mut self) -> &mut HashTable<(u64, Place)> {
+        let Self { parts, places, by_key, hash, .. } = self;
         by_key.get_or_insert_with(|| {
-            let mut table = HashTable::with_capacity(rows.len());
-            for (at, record) in rows.iter().enumerate() {
-                if let Some(record) = record {
-                    let hashed = hash.hash_one(record.key.as_str());
-                    table.insert_unique(hashed, (hashed, at), |(hash, _)| *hash);
+            let mut table = HashTable::with_capacity(*places);
+            for (part, number) in parts.iter().zip(0..) {
+                for (at, record) in part.iter() {
+                    let entry = (hash.hash_one(record.key), (number, at as u32));
+                    table.insert_unique(entry.0, entry, |(hash, _)| *hash);
                 }
             }
             table
         })
     }
 
-    fn find(&mut self, key: &str) -> Option<usize> {
+    fn find(&mut self, key: &str) -> Option<Place> {
         let hashed = self.hash.hash_one(key);
         self.index();
-        let Self { rows, by_key, .. } = self;
-        let is_it = |(_, at): &(u64, usize)| rows[*at].as_ref().is_some_and(|record| record.key == key);
-        by_key.as_ref()?.find(hashed, is_it).map(|(_, at)| *at)
+        let Self { parts, by_key, .. } = self;
+        let is_it = |(_, (part, at)): &(u64, Place)| {
+            parts[*part as usize].get(*at as usize).is_some_and(|record| record.key == key)
+        };
+        by_key.as_ref()?.find(hashed, is_it).map(|(_, place)| *place)
+    }
+
+    fn set(&mut self, (part, at): Place, record: Option<StoredRecord>) {
+        self.parts[part as usize].set(at as usize, record);
     }
 
     fn put(&mut self, record: StoredRecord) {
-        if let Some(at) = self.find(&record.key) {
-            self.rows[at] = Some(record);
-            return;
+        if let Some(place) = self.find(&record.key) {
+            return self.set(place, Some(record));
         }
-        let entry = (self.hash.hash_one(record.key.as_str()), self.rows.len());
-        self.rows.push(Some(record));
-        self.index().insert_unique(entry.0, entry, |(hash, _)| *hash);
+        let hashed = self.hash.hash_one(record.key.as_str());
+        let place = self.push(record);
+        self.index().insert_unique(hashed, (hashed, place), |(hash, _)| *hash);
+    }
+
+    /// Adds a record behind the others.
+    fn push(&mut self, record: StoredRecord) -> Place {
+        self.places += 1;
+        let at = match self.parts.last_mut() {
+            Some(StoredPart::Loose(records)) if records.len() < StoredPart::MOST => {
+                records.push(Some(record));
+                records.len() - 1
+            }
+            _ => {
+                self.parts.push(StoredPart::Loose(vec![Some(record)]));
+                0
+            }
+        };
+        (self.parts.len() as u32 - 1, at as u32)
     }
 
     /// Adds records of a snapshot, which has each key once.
@@ -67,27 +94,40 @@ impl BucketImage {
         if self.by_key.is_some() {
             return records.into_iter().for_each(|record| self.put(record));
         }
-        self.rows.extend(records.into_iter().map(Some));
+        self.places += records.len();
+        self.parts.extend(StoredPart::of(records));
+    }
+
+    fn extend_packed(&mut self, mut records: PackedRecords) {
+        if self.by_key.is_some() {
+            return self.extend(records.to_records());
+        }
+        self.places += records.len();
+        records.shrink_to_fit();
+        self.parts.push(StoredPart::Packed(records));
     }
 
     fn apply(&mut self, change: StoredChange) {
         match change {
             StoredChange::Put(record) => self.put(record),
             StoredChange::Delete(key) => {
-                if let Some(at) = self.find(&key) {
+                if let Some(place) = self.find(&key) {
                     let hashed = self.hash.hash_one(key.as_str());
-                    if let Ok(found) = self.index().find_entry(hashed, |(_, own)| *own == at) {
+                    if let Ok(found) = self.index().find_entry(hashed, |(_, own)| *own == place) {
                         found.remove();
                     }
-                    self.rows[at] = None;
+                    self.set(place, None);
                     self.holes += 1;
                 }
             }
         }
         // Holes are worth a walk only if there are many.
-        if self.rows.len() > 64 && self.holes * 2 > self.rows.len() {
-            self.rows.retain(Option::is_some);
-            (self.holes, self.by_key) = (0, None);
+        if self.places > 64 && self.holes * 2 > self.places {
+            let parts = std::mem::take(&mut self.parts);
+            (self.places, self.holes, self.by_key) = (0, 0, None);
+            parts.into_iter().flat_map(StoredPart::into_records).for_each(|record| {
+                self.push(record);
+            });
         }
     }
 
@@ -98,11 +138,11 @@ impl BucketImage {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.rows.len() - self.holes
+        self.places - self.holes
     }
 
     pub(crate) fn into_records(self) -> impl Iterator<Item = StoredRecord> + Send {
-        self.rows.into_iter().flatten()
+        self.parts.into_iter().flat_map(StoredPart::into_records)
     }
 }
 
@@ -140,6 +180,14 @@ impl Image {
         self.version == Version(0) && self.buckets.is_empty()
     }
 
+    /// The bucket whose records come.
+    fn current(&mut self) -> Result<&mut BucketImage, Error> {
+        let bucket = self.current.as_ref().and_then(|name| self.buckets.get_mut(name));
+        bucket.ok_or_else(|| Error::Persistence {
+            reason: "the snapshot has records before any bucket".to_owned(),
+        })
+    }
+
     /// The same once more. O(records).
     pub(crate) fn copy(&self) -> Self {
         Self { version: self.version, time: self.time, buckets: self.buckets.clone(), current: None }
@@ -156,7 +204,7 @@ impl Image {
 /// A bucket's table of what is kept of it.
 pub(crate) fn restored<B: Bucket>(engine: &Engine, image: BucketImage) -> Result<Table<B>, Error> {
     let (schema, counters) = (image.schema.clone(), image.counters.clone());
-    engine.restore::<B>(&mut image.into_records(), schema.as_ref(), &counters)
+    engine.restore::<B>(image.parts, schema.as_ref(), &counters)
 }
 
 impl LoadSink for Image {
@@ -172,13 +220,14 @@ impl LoadSink for Image {
                 self.current = Some(name);
             }
             SnapshotPart::Records(records) => {
-                let bucket = self.current.as_ref().and_then(|name| self.buckets.get_mut(name));
-                let bucket = bucket.ok_or_else(|| Error::Persistence {
-                    reason: "the snapshot has records before any bucket".to_owned(),
-                })?;
-                bucket.extend(records);
+                self.current()?.extend(records);
             }
         }
+        Ok(())
+    }
+
+    fn packed(&mut self, records: PackedRecords) -> Result<(), Error> {
+        self.current()?.extend_packed(records);
         Ok(())
     }
 
@@ -211,3 +260,7 @@ impl LoadSink for Image {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "tests/image.rs"]
+mod tests;

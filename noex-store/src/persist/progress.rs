@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::adapter::{LoadSink, SnapshotPart};
 use super::image::Image;
-use crate::engine::{StoredCommit, Version};
+use crate::engine::{PackedRecords, StoredCommit, Version};
 use crate::error::Error;
 
 /// How far a store is that starts with what was kept: first all of it is read, and then the buckets are built, one by one.
@@ -66,6 +66,11 @@ impl Watch {
         }
     }
 
+    fn more_records(&mut self, records: usize) {
+        self.progress.records += records as u64;
+        self.tell_now_and_then();
+    }
+
     fn tell_now_and_then(&mut self) {
         if self.call.is_some() && self.told.is_none_or(|told| told.elapsed() >= PAUSE) {
             self.tell();
@@ -98,10 +103,14 @@ impl LoadSink for Watched<'_> {
 
     fn part(&mut self, part: SnapshotPart) -> Result<(), Error> {
         if let SnapshotPart::Records(records) = &part {
-            self.watch.progress.records += records.len() as u64;
-            self.watch.tell_now_and_then();
+            self.watch.more_records(records.len());
         }
         self.image.part(part)
+    }
+
+    fn packed(&mut self, records: PackedRecords) -> Result<(), Error> {
+        self.watch.more_records(records.len());
+        self.image.packed(records)
     }
 
     fn commit(&mut self, commit: StoredCommit) -> Result<(), Error> {

@@ -6,11 +6,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::adapter::{AdapterFuture, LoadSink, SnapshotPart, SnapshotSource, StorageAdapter};
 use super::file::lock_file;
-use crate::engine::{StoredChange, StoredChanges, StoredCommit, StoredRecord, StoredSchema, Version};
+use crate::engine::{
+    PackedRecords, StoredChange, StoredChanges, StoredCommit, StoredRecord, StoredRef, StoredSchema, Version,
+};
 use crate::error::Error;
 use crate::sync::Mutex;
 
@@ -301,28 +303,32 @@ fn load_records(connection: &Connection, table: &Table, sink: &mut dyn LoadSink)
         "SELECT key, record, version, created_at, updated_at, expires_at FROM {} ORDER BY place",
         table.quoted
     ))?;
-    let records = statement.query_map([], |row| {
+    let mut rows = statement.query([])?;
+    let mut part = PackedRecords::default();
+    while let Some(row) = rows.next()? {
         let number = |at: usize| row.get::<_, i64>(at).map(i64::unsigned_abs);
-        Ok(StoredRecord {
-            key: row.get(0)?,
-            value: row.get(1)?,
+        part.push(StoredRef {
+            key: text(row, 0, "key")?,
+            value: text(row, 1, "record")?,
             version: number(2)?,
             created_at: number(3)?,
             updated_at: number(4)?,
             expires_at: row.get::<_, Option<i64>>(5)?.map(i64::unsigned_abs),
-        })
-    })?;
-    let mut part = Vec::with_capacity(PART);
-    for record in records {
-        part.push(record?);
+        });
         if part.len() == PART {
-            sink.part(SnapshotPart::Records(std::mem::take(&mut part)))?;
+            sink.packed(std::mem::take(&mut part))?;
         }
     }
     if !part.is_empty() {
-        sink.part(SnapshotPart::Records(part))?;
+        sink.packed(part)?;
     }
     Ok(())
+}
+
+/// A column's text, which lies in the database's memory.
+fn text<'r>(row: &'r Row<'_>, at: usize, name: &str) -> Result<&'r str, rusqlite::Error> {
+    let value = row.get_ref(at)?;
+    value.as_str().map_err(|_| rusqlite::Error::InvalidColumnType(at, name.to_owned(), value.data_type()))
 }
 
 /// The table of a bucket; made, if it has none.

@@ -159,7 +159,7 @@ impl Salvaging<'_> {
                         let name = format!("salvaged-{bucket}");
                         self.image.part(SnapshotPart::Begin { name, schema: None, counters: Vec::new() })?;
                     }
-                    self.image.part(SnapshotPart::Records(records))?;
+                    self.image.packed(records)?;
                 }
                 Piece::End(_) => ended = true,
             }

@@ -10,7 +10,7 @@ use super::ahead::Ahead;
 use super::disk::Disk;
 use super::frame::{self, Fault, Frames};
 use super::{FORMAT, failed, format1};
-use crate::engine::{StoredRecord, StoredSchema, Version};
+use crate::engine::{PackedRecords, StoredRef, StoredSchema, Version};
 use crate::error::Error;
 use crate::persist::adapter::{LoadSink, SnapshotPart, SnapshotSource};
 
@@ -38,7 +38,7 @@ pub(super) enum Piece<R> {
     End(u64),
 }
 
-pub(super) type ReadPiece = Piece<Vec<StoredRecord>>;
+pub(super) type ReadPiece = Piece<PackedRecords>;
 
 /// So much is written at once.
 const CHUNK: usize = 1 << 20;
@@ -127,6 +127,7 @@ impl<R: Read> Pieces<R> {
                 Piece::Begin { number, name, schema: None, counters }
             }
             format1::Piece::Part(format1::Part::Records(records)) => {
+                let records = records.iter().map(StoredRef::from).collect();
                 Piece::Records { bucket: self.begun.saturating_sub(1), records }
             }
             format1::Piece::End(parts) => Piece::End(parts),
@@ -185,13 +186,13 @@ fn load_parts(
     let (mut parts, mut begun) = (0, 0_u32);
     loop {
         let Some((piece, end)) = next()? else { return damaged("its end is missing") };
-        let part = match piece {
+        let taken = match piece {
             Piece::Begin { number, name, schema, counters } if number == begun => {
                 begun += 1;
-                SnapshotPart::Begin { name, schema, counters }
+                sink.part(SnapshotPart::Begin { name, schema, counters })
             }
             Piece::Records { bucket, records } if bucket.checked_add(1) == Some(begun) => {
-                SnapshotPart::Records(records)
+                sink.packed(records)
             }
             Piece::End(count) if count == parts => {
                 *offset = end;
@@ -200,7 +201,7 @@ fn load_parts(
             _ => return damaged("parts are missing"),
         };
         parts += 1;
-        sink.part(part).map_err(|error| Fault::Refused(error.to_string()))?;
+        taken.map_err(|error| Fault::Refused(error.to_string()))?;
         sink.read_bytes(end - *offset);
         *offset = end;
     }
