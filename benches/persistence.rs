@@ -6,8 +6,9 @@ mod common;
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Barrier;
+use std::sync::{Barrier, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use common::{Bound, Group, nanos, time, wanted};
@@ -140,6 +141,40 @@ fn debounced() {
     wait(kept.0.stop()).expect("written");
 }
 
+/// Threads that share a sync, and do nothing else: what ours could reach on this machine.
+struct Bare {
+    file: std::fs::File,
+    /// How many have come since the last sync, and how many syncs there were.
+    come: Mutex<(usize, u64)>,
+    synced: Condvar,
+}
+
+impl Bare {
+    fn new(folder: &Path) -> Self {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("shared"));
+        let file = file.expect("a file");
+        file.write_all_at(&vec![0; 1 << 20], 0).expect("written");
+        file.sync_all().expect("synced");
+        Self { file, come: Mutex::default(), synced: Condvar::new() }
+    }
+
+    /// The last of so many that come writes and syncs for all, and wakes them.
+    fn commit(&self, writers: usize) {
+        let mut come = self.come.lock().expect("no panic");
+        let round = come.1;
+        come.0 += 1;
+        if come.0 < writers {
+            drop(self.synced.wait_while(come, |come| come.1 == round).expect("no panic"));
+            return;
+        }
+        drop(come);
+        self.file.write_all_at(&vec![7; 190 * writers], round % 256 * 4096).expect("written");
+        self.file.sync_data().expect("synced");
+        *self.come.lock().expect("no panic") = (0, round + 1);
+        self.synced.notify_all();
+    }
+}
+
 fn immediate() {
     let (store, notes) = open("immediate", Durability::Immediate);
     let bare = folder("bare");
@@ -159,13 +194,14 @@ fn immediate() {
         .subject("SQLite, WAL, FULL", |_| time(100, |number| sqlite_insert(&connection, number)))
         .target(Bound::AtMost, 1.0)
         .run(25);
+    let shared = Bare::new(&bare);
     let many = Group::new("a durable insert, 16 writers together, each one's part")
         .subject("noex-store, threads", |_| {
             empty(&notes);
             together(&notes, COMMITS, |notes, _, number| drop(notes.insert(note(number)).expect("new")))
         })
         .subject("SQLite, WAL, FULL", |_| {
-            let connections: Vec<_> = (0..WRITERS).map(|_| std::sync::Mutex::new(sqlite(&alone))).collect();
+            let connections: Vec<_> = (0..WRITERS).map(|_| Mutex::new(sqlite(&alone))).collect();
             together(&connections, 10, |connections, thread, number| {
                 sqlite_insert(&connections[thread].lock().expect("its own"), number);
             })
@@ -183,12 +219,20 @@ fn immediate() {
             empty(&notes);
             tasks_together(&store, 1, COMMITS)
         })
+        .subject("a shared bare write and sync", |_| {
+            together(&shared, COMMITS, |shared, _, _| shared.commit(WRITERS))
+        })
+        .subject("a bare write and sync, one thread", |_| time(COMMITS, |_| shared.commit(1)))
         .run(25);
     for (what, each, one) in [("thread", many[0], many[3]), ("task", many[2], many[4])] {
         let ratio = one / each;
         let kept = if ratio >= 8.0 { "kept" } else { "MISSED" };
         println!("  16 {what}s make {ratio:.1} times the commits of one {what}  [at least 8: {kept}]");
     }
+    println!(
+        "  16 threads that only share a bare write and sync make {:.1} times as many as one",
+        many[6] / many[5]
+    );
     wait(store.stop()).expect("written");
 }
 
