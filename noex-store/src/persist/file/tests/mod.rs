@@ -80,6 +80,20 @@ fn commit(version: u64, random: &mut Random) -> StoredCommit {
     StoredCommit { version: Version(version), time: version, buckets }
 }
 
+/// The same with other values.
+fn converted(image: &Image) -> Image {
+    let mut new = Image::default();
+    new.snapshot(image.version, image.time);
+    for (name, bucket) in &image.buckets {
+        let (schema, counters) = (bucket.schema.clone(), bucket.counters.clone());
+        new.part(SnapshotPart::Begin { name: name.clone(), schema, counters }).expect("a bucket");
+        let change = |record: StoredRecord| StoredRecord { value: format!("new {}", record.value), ..record };
+        let records = bucket.clone().into_records().map(change).collect();
+        new.part(SnapshotPart::Records(records)).expect("of the bucket");
+    }
+    new
+}
+
 /// A state as a snapshot.
 struct Source {
     version: Version,
@@ -119,12 +133,14 @@ struct Run {
     /// The contents after each version.
     states: Vec<Contents>,
     durable: u64,
+    /// What may be there instead of the last state: a snapshot that should have taken its place, and of which nobody knows whether it has.
+    instead: Option<Contents>,
 }
 
 impl Run {
     fn new() -> Self {
         let image = Image::default();
-        Self { states: vec![contents(&image)], image, durable: 0 }
+        Self { states: vec![contents(&image)], image, durable: 0, instead: None }
     }
 
     /// Has the adapter do random things, until it has crashed or there have been so many.
@@ -133,6 +149,12 @@ impl Run {
             if random.below(9) == 0 || adapter.wants_snapshot() {
                 let _ = now(adapter.write_snapshot(&mut Source::of(&self.image)))
                     .and_then(|()| now(adapter.truncate(self.image.version)));
+                continue;
+            }
+            if random.below(12) == 0 && self.image.version.get() > 0 {
+                if !self.convert(adapter) {
+                    return;
+                }
                 continue;
             }
             let first = self.image.version.get() + 1;
@@ -158,6 +180,21 @@ impl Run {
         }
     }
 
+    /// Has all records written anew, at the same version, as those of a struct that has changed; `false` if that failed.
+    fn convert(&mut self, adapter: &FileAdapter) -> bool {
+        let image = converted(&self.image);
+        let new = contents(&image);
+        if now(adapter.write_snapshot(&mut Source::of(&image))).is_err() {
+            self.instead = Some(new);
+            return false;
+        }
+        self.durable = image.version.get();
+        self.states[self.durable as usize] = new;
+        self.image = image;
+        let _ = now(adapter.truncate(self.image.version));
+        true
+    }
+
     /// Reads what is there; what is wrong with it.
     fn check(&self, disk: &CrashDisk) -> Result<Image, String> {
         let adapter = open(disk).map_err(|error| error.to_string())?;
@@ -169,6 +206,9 @@ impl Run {
         }
         match self.states.get(version as usize) {
             Some(state) if *state == contents(&image) => Ok(image),
+            Some(_) if version + 1 == self.states.len() as u64 && self.instead == Some(contents(&image)) => {
+                Ok(image)
+            }
             Some(_) => Err(format!("what is there is not what commit {version} left")),
             None => Err(format!("commit {version} never was")),
         }
@@ -198,8 +238,11 @@ fn images(seed: u64, each: usize, lie: Lie) -> Result<usize, String> {
         let left = again.crashed(&mut random, u64::MAX);
         let image = run.check(&left).map_err(|reason| format!("seed {seed}, image {seen}: {reason}"))?;
         // It goes on from there.
-        let mut next =
-            Run { states: run.states[..=image.version.get() as usize].to_vec(), durable: 0, image };
+        let mut states = run.states[..=image.version.get() as usize].to_vec();
+        if let Some(last) = states.last_mut() {
+            *last = contents(&image);
+        }
+        let mut next = Run { states, durable: 0, image, instead: None };
         let adapter = open(&left).map_err(|error| error.to_string())?;
         now(adapter.load(&mut Image::default())).map_err(|error| error.to_string())?;
         next.work(&adapter, &mut random, 3);
