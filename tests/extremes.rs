@@ -224,6 +224,59 @@ fn numbers_end_with_their_type() {
     assert_eq!((number, error), (255, exhausted));
 }
 
+/// An export of one note, with these numbers.
+fn an_export(version: u64, time: u64, of_record: u64, at: u64, expires_at: u64) -> String {
+    let record = format!(
+        r#"{{"key":7,"value":{{"id":7,"size":1}},"version":{of_record},"created_at":{at},"updated_at":{at},"expires_at":{expires_at}}}"#
+    );
+    format!(
+        "{{\"noex_store\":{{\"format\":1,\"version\":{version},\"time\":{time}}}}}\n\
+         {{\"bucket\":{{\"name\":\"notes\",\"schema\":null,\"counters\":[]}}}}\n\
+         {{\"record\":{record}}}\n\
+         {{\"end\":{{\"buckets\":1,\"records\":1}}}}\n"
+    )
+}
+
+#[test]
+fn a_store_goes_on_after_whatever_was_imported_or_says_that_it_cannot() {
+    const MOST: u64 = u64::MAX;
+    let start = |text: String, kept: &MemoryAdapter| {
+        let builder = Store::builder().bucket::<Note>().persistence(Persistence::new(kept.clone()));
+        wait(builder.import(std::io::Cursor::new(text)).start())
+    };
+    for text in [
+        an_export(MOST / 2, 5, 1, 5, MOST),
+        an_export(3, MOST, 1, 5, MOST),
+        an_export(3, 5, MOST, 5, MOST),
+        an_export(3, 5, 1, MOST, MOST),
+    ] {
+        let kept = MemoryAdapter::new();
+        let store = start(text.clone(), &kept).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let notes = store.bucket::<Note>().expect("defined");
+        let before = notes.get(&7).map(|note| note.version());
+        for size in 2..4_u32 {
+            let note = notes.update(&7, Note::patch().size(size)).expect("there");
+            assert!(Some(note.version()) >= before, "{text}");
+        }
+        let again = |tx: &Transaction| tx.bucket::<Note>()?.update(&7, Note::patch().size(4_u32)).map(drop);
+        store.transaction(again).expect("there");
+        notes.insert(note(8)).expect("new");
+        let version = store.snapshot().version();
+        wait(store.stop()).expect("written");
+        let builder = Store::builder().bucket::<Note>().persistence(Persistence::new(kept));
+        let store = wait(builder.start()).expect("as it was");
+        let sizes: Vec<_> = store.bucket::<Note>().expect("defined").iter().map(|note| note.size).collect();
+        assert_eq!((sizes, store.snapshot().version()), (vec![4, 2], version), "{text}");
+        wait(store.stop()).expect("stops");
+    }
+    // There would be no number for a commit.
+    for version in [MOST, MOST - 1] {
+        let refused = start(an_export(version, 5, 1, 5, MOST), &MemoryAdapter::new());
+        let reason = format!("commit {version} is none after which a store could go on");
+        assert_eq!(refused.map(drop), Err(Error::Transfer { reason }));
+    }
+}
+
 #[test]
 fn a_filter_may_be_made_of_many() {
     let store = wait(Store::builder().bucket::<Note>().start()).expect("starts");

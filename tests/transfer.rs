@@ -126,6 +126,9 @@ fn an_export_that_is_not_whole_or_does_not_fit_is_refused() -> Result<(), Error>
     assert!(refused("{\"id\":1}\n".to_owned()).contains("line 1: unknown variant"));
     assert!(refused(lines[1..].join("\n")).contains("line 1: it does not begin as the export of a store"));
     assert!(refused(format!("{text}{text}").replace("{\"end\":", "{\"end \":")).contains("unknown variant"));
+    let two = refused(format!("{text}\n{text}"));
+    assert!(two.ends_with("line 707: the export is over, and there is more: is it two of them?"), "{two}");
+    import(format!("{text} \n\n"))?;
     assert!(refused(text.replace("\"format\":1", "\"format\":9")).contains("its format is 9"));
 
     let unfit = import(text.replace("\"6@example.com\"", "\"5@example.com\""));

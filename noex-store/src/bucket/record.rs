@@ -70,7 +70,7 @@ impl<B> Record<B> {
     /// The metadata of what takes its place.
     pub(crate) fn rewritten(&self, now: u64) -> Meta {
         let meta = self.row.meta;
-        Meta { version: meta.version + 1, updated_at: now, ..meta }
+        Meta { version: meta.version.saturating_add(1), updated_at: now, ..meta }
     }
 
     /// Notes that a write takes the record out.

@@ -26,6 +26,9 @@ impl Version {
         self.0
     }
 
+    /// No store comes so far, with a commit each nanosecond for a century. An export may say so that somebody has changed.
+    pub(crate) const LAST_TO_BEGIN_WITH: Self = Self(u64::MAX / 2);
+
     pub(crate) const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::adapter::{LoadSink, SnapshotPart, SnapshotSource};
-use crate::engine::{StoredRecord, StoredSchema, Version};
+use crate::engine::{PackedRecords, StoredRecord, StoredRef, StoredSchema, Version};
 use crate::error::Error;
 
 /// The version of the format.
@@ -93,12 +93,15 @@ fn put_record(to: &mut dyn Write, record: &StoredRecord) -> Result<(), Error> {
 
 /// Reads what [`write`] wrote; all of it, or it is an error.
 pub(crate) fn read(mut from: impl BufRead, sink: &mut dyn LoadSink) -> Result<(), Error> {
-    let (mut buckets, mut records) = (0, 0);
-    let (mut text, mut part) = (String::new(), Vec::with_capacity(PART));
+    let (mut buckets, mut records, mut is_over) = (0, 0, false);
+    let (mut text, mut part) = (String::new(), PackedRecords::default());
     for number in 1_u64.. {
         let at = |reason: String| Error::Transfer { reason: format!("line {number}: {reason}") };
         text.clear();
         let bytes = from.read_line(&mut text).map_err(|error| at(error.to_string()))?;
+        if bytes == 0 && is_over {
+            return Ok(());
+        }
         if bytes == 0 {
             return Err(at("the text ends here, without its last line: it was cut off".to_owned()));
         }
@@ -106,12 +109,15 @@ pub(crate) fn read(mut from: impl BufRead, sink: &mut dyn LoadSink) -> Result<()
         if text.trim().is_empty() {
             continue;
         }
+        if is_over {
+            return Err(at("the export is over, and there is more: is it two of them?".to_owned()));
+        }
         let line = serde_json::from_str(text.trim_end()).map_err(|error| at(error.to_string()))?;
         if number == 1 && !matches!(line, Line::NoexStore { .. }) {
             return Err(at("it does not begin as the export of a store".to_owned()));
         }
         if (!matches!(line, Line::Record(_)) || part.len() == PART) && !part.is_empty() {
-            sink.part(SnapshotPart::Records(std::mem::take(&mut part)))?;
+            sink.packed(std::mem::take(&mut part))?;
         }
         match line {
             Line::NoexStore { format: FORMAT, version, time } if number == 1 => sink.snapshot(version, time),
@@ -130,17 +136,17 @@ pub(crate) fn read(mut from: impl BufRead, sink: &mut dyn LoadSink) -> Result<()
             }
             Line::Record(RecordLine { key, value, version, created_at, updated_at, expires_at }) => {
                 records += 1;
-                let (key, value) = (key.get().to_owned(), value.get().to_owned());
-                part.push(StoredRecord { key, value, version, created_at, updated_at, expires_at });
+                let (key, value) = (key.get(), value.get());
+                part.push(StoredRef { key, value, version, created_at, updated_at, expires_at });
             }
             Line::End { buckets: all_buckets, records: all_records } => {
-                if (all_buckets, all_records) == (buckets, records) {
-                    return Ok(());
+                if (all_buckets, all_records) != (buckets, records) {
+                    return Err(at(format!(
+                        "there should be {all_records} records in {all_buckets} buckets, and there are {records} in {buckets}: \
+                         lines are missing"
+                    )));
                 }
-                return Err(at(format!(
-                    "there should be {all_records} records in {all_buckets} buckets, and there are {records} in {buckets}: \
-                     lines are missing"
-                )));
+                is_over = true;
             }
         }
     }

@@ -337,6 +337,10 @@ impl Starting {
                 return Err(Error::Transfer { reason });
             }
             lines::read(import, &mut sink)?;
+            if image.version > Version::LAST_TO_BEGIN_WITH {
+                let reason = format!("commit {} is none after which a store could go on", image.version);
+                return Err(Error::Transfer { reason });
+            }
         }
         watch.tell();
         engine.go_on_after(image.version, image.time);
