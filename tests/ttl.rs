@@ -4,6 +4,7 @@ mod common;
 
 use std::time::Duration;
 
+use common::keeping::wait;
 use common::{ready, start, within_seconds};
 use noex_store::prelude::*;
 use noex_store::{TestClock, Ttl};
@@ -228,5 +229,53 @@ fn a_failed_write_leaves_the_bucket_consistent() -> Result<(), Error> {
     clock.advance(10 * SECOND);
     assert_eq!((sessions.count(), store.purge_ttl()), (0, 1));
     assert_eq!(ready(store.bucket::<Session>().map(|sessions| async move { sessions.count() })?), 0);
+    Ok(())
+}
+
+/// A clock was a year ahead for a moment. What is written afterwards lives as long as it would have, and not for a year more.
+#[test]
+fn records_expire_by_the_clock_also_after_it_was_set_back() -> Result<(), Error> {
+    const YEAR: u64 = 365 * 24 * 3_600_000;
+    let kept = MemoryAdapter::new();
+    let clock = TestClock::at(1_000_000);
+    let open = || {
+        let builder = Store::builder().clock(clock.clone()).ttl_check_interval(Duration::ZERO);
+        let builder = builder.bucket::<Session>().bucket::<Note>();
+        wait(builder.persistence(Persistence::new(kept.clone())).start())
+    };
+    let store = open()?;
+    let sessions = store.bucket::<Session>()?;
+    sessions.insert(session(1))?;
+    clock.advance(Duration::from_millis(YEAR));
+    store.bucket::<Note>()?.insert(Note { id: 1 })?;
+    assert_eq!(sessions.insert(session(2))?.expires_at(), Some(YEAR + 1_010_000));
+    clock.set(1_000_000);
+
+    // Commits and records still tell no time before that of the last commit.
+    let third = sessions.insert(session(3))?;
+    assert_eq!((third.created_at(), third.expires_at()), (YEAR + 1_000_000, Some(1_010_000)));
+    assert_eq!(sessions.insert_many([session(4)])?[0].expires_at(), Some(1_010_000));
+    store.transaction(|tx| {
+        let own = tx.bucket::<Session>()?;
+        assert_eq!(own.insert(session(5))?.expires_at(), Some(1_010_000));
+        own.upsert(session(2))?;
+        own.touch(&4)
+    })?;
+    assert_eq!(sessions.require(&5)?.expires_at(), Some(1_010_000));
+    assert_eq!(sessions.require(&2)?.expires_at(), Some(1_010_000));
+    clock.advance(9 * SECOND);
+    // No other write takes out what is not due.
+    store.bucket::<Note>()?.insert(Note { id: 2 })?;
+    sessions.touch(&3)?;
+    assert_eq!((sessions.count(), store.purge_ttl()), (4, 0));
+    wait(store.stop())?;
+
+    let store = open()?;
+    let sessions = store.bucket::<Session>()?;
+    assert_eq!(sessions.insert(session(6))?.expires_at(), Some(1_019_000));
+    clock.advance(SECOND);
+    assert_eq!((sessions.count(), store.purge_ttl()), (2, 3));
+    clock.advance(9 * SECOND);
+    assert_eq!((sessions.count(), store.purge_ttl()), (0, 2));
     Ok(())
 }

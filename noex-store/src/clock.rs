@@ -10,13 +10,29 @@ use parking_lot::Mutex;
 /// A source of the time. Give your own to [`StoreBuilder::clock`](crate::StoreBuilder::clock) to have tests that do not
 /// depend on the time of day; [`TestClock`] is one.
 pub trait Clock: Send + Sync + 'static {
-    /// Milliseconds since 1970-01-01 UTC.
+    /// Milliseconds since 1970-01-01 UTC. It may be set back: records expire by what it says, and the times that commits and records tell
+    /// are never before that of the commit before.
     fn now_millis(&self) -> u64;
 
     /// Has somebody called whenever the time changes otherwise than by passing, until the call returns `false`: a clock that
     /// is set by hand tells so those who wait for a time. A clock that runs need not do anything.
     fn on_set(&self, listener: Box<dyn Fn() -> bool + Send + Sync>) {
         drop(listener);
+    }
+}
+
+/// When a write is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// What the clock says. Records expire by it.
+    pub(crate) clock: u64,
+    /// The same, but never before the commit before: the clock may have been set back. What the commit and its records tell.
+    pub(crate) time: u64,
+}
+
+impl Moment {
+    pub(crate) fn new(clock: u64, last: u64) -> Self {
+        Self { clock, time: clock.max(last) }
     }
 }
 
@@ -105,7 +121,7 @@ impl TestClock {
     }
 
     /// Sets the time, in milliseconds since 1970-01-01 UTC. A store whose clock is set back goes on with the time of its last
-    /// commit until the clock has come there again.
+    /// commit until the clock has come there again; but records expire by what the clock says.
     ///
     /// ```
     /// use noex_store::prelude::*;

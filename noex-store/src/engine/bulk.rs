@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use super::{Meta, Record, RowId, Rows, Table};
 use crate::bucket::Bucket;
+use crate::clock::Moment;
 use crate::error::Error;
 use crate::schema::Ttl;
 
@@ -18,7 +19,11 @@ pub(super) const LEAVING_ONE_OF: usize = 4;
 impl<B: Bucket> Table<B> {
     /// Adds records, or says which of them breaks a rule; then the table holds a part of them, and must be given up.
     /// Each index takes its entries at once; an empty table, and one of few records beside these, is built as a whole.
-    pub(crate) fn insert_many(&mut self, values: Vec<B>, now: u64) -> Result<Vec<Record<B>>, (usize, Error)> {
+    pub(crate) fn insert_many(
+        &mut self,
+        values: Vec<B>,
+        now: Moment,
+    ) -> Result<Vec<Record<B>>, (usize, Error)> {
         if self.len() > 0 && !self.is_worth_building(values.len(), COMING_ONE_OF) || self.fork.is_some() {
             let mut records = Vec::with_capacity(values.len());
             for (number, value) in values.into_iter().enumerate() {
@@ -32,7 +37,8 @@ impl<B: Bucket> Table<B> {
         let records: Vec<_> = (self.rows.next().0..)
             .zip(values)
             .map(|(row, value)| {
-                let meta = Meta { row: RowId(row), version: 1, created_at: now, updated_at: now, expires_at };
+                let (row, time) = (RowId(row), now.time);
+                let meta = Meta { row, version: 1, created_at: time, updated_at: time, expires_at };
                 Record::new(value, meta)
             })
             .collect();

@@ -13,6 +13,7 @@ use super::{AnyReadIndex, KeyPoint, KeyRange, ReadIndex, ReaderId, Reason, Root,
 use crate::bucket::convert::UniqueKey;
 use crate::bucket::record::Record;
 use crate::bucket::{Bucket, validate};
+use crate::clock::Moment;
 use crate::error::Error;
 use crate::schema::Ttl;
 use crate::sync::{AtomicBool, Mutex};
@@ -249,7 +250,7 @@ impl<B: Bucket> Part<B> {
     }
 
     /// Inserts a checked value.
-    pub(crate) fn insert(&self, mut new: Numbered<B>, ttl: Ttl, now: u64) -> Result<Record<B>, Error> {
+    pub(crate) fn insert(&self, mut new: Numbered<B>, ttl: Ttl, now: Moment) -> Result<Record<B>, Error> {
         let base = self.base()?;
         let mut state = self.state.lock();
         let State { reads, writes, .. } = &mut *state;
@@ -278,7 +279,7 @@ impl<B: Bucket> Part<B> {
         old: &Record<B>,
         value: B,
         how: Replace<B>,
-        now: u64,
+        now: Moment,
     ) -> Result<Record<B>, Error> {
         if value.key() != old.key() {
             return Err(key_changed(old, &value));

@@ -21,6 +21,7 @@ use crate::bucket::Bucket;
 use crate::bucket::convert::UniqueKey;
 use crate::bucket::definition::Definition;
 use crate::bucket::record::{Meta, Record};
+use crate::clock::Moment;
 use crate::error::Error;
 use crate::schema::Ttl;
 
@@ -66,8 +67,8 @@ pub(crate) struct Shared<B: Bucket> {
 
 impl<B: Bucket> Shared<B> {
     /// When a record expires that is written now.
-    pub(crate) fn expiry(&self, ttl: Ttl, now: u64) -> Option<NonZeroU64> {
-        ttl.expiry(&self.definition.schema, now)
+    pub(crate) fn expiry(&self, ttl: Ttl, now: Moment) -> Option<NonZeroU64> {
+        ttl.expiry(&self.definition.schema, now.clock)
     }
 }
 
@@ -192,7 +193,7 @@ impl<B: Bucket> Table<B> {
     }
 
     /// Adds a record, or says which rule over several records it breaks; then the table is as before.
-    pub(crate) fn insert(&mut self, value: B, ttl: Ttl, now: u64) -> Result<Record<B>, Error> {
+    pub(crate) fn insert(&mut self, value: B, ttl: Ttl, now: Moment) -> Result<Record<B>, Error> {
         let record = self.insert_unordered(value, ttl, now)?;
         for index in &mut self.indexes {
             index.insert(record.value(), record.meta().row);
@@ -215,10 +216,11 @@ impl<B: Bucket> Table<B> {
     }
 
     /// Adds a record to all but the ordered indexes.
-    fn insert_unordered(&mut self, value: B, ttl: Ttl, now: u64) -> Result<Record<B>, Error> {
+    fn insert_unordered(&mut self, value: B, ttl: Ttl, now: Moment) -> Result<Record<B>, Error> {
         self.check_new(&value)?;
         let expires_at = self.shared.expiry(ttl, now);
-        let meta = Meta { row: self.rows.next(), version: 1, created_at: now, updated_at: now, expires_at };
+        let (row, time) = (self.rows.next(), now.time);
+        let meta = Meta { row, version: 1, created_at: time, updated_at: time, expires_at };
         let record = Record::new(value, meta);
         self.link_unordered(record.clone());
         Ok(record)

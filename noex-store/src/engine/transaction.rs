@@ -9,6 +9,7 @@ use super::part::{AnyPart, Conflict, Fault, Tracking};
 use super::writes::Mark;
 use super::{Commit, Engine, KeepWhen, Part, Place, Root, Running, Slot, Write};
 use crate::bucket::Bucket;
+use crate::clock::Moment;
 use crate::error::Error;
 use crate::sync::{AtomicU64, Mutex};
 
@@ -56,8 +57,8 @@ impl Transaction {
     }
 
     /// The time of a write: that of the clock, but never before the base snapshot or an earlier write.
-    pub(crate) fn now(&self, clock: u64) -> u64 {
-        self.time.fetch_max(clock, Ordering::Relaxed).max(clock)
+    pub(crate) fn now(&self, clock: u64) -> Moment {
+        Moment::new(clock, self.time.fetch_max(clock, Ordering::Relaxed))
     }
 
     /// The part in a bucket. O(buckets).

@@ -11,6 +11,7 @@ use super::commit::Trimmed;
 use super::table::FreshList;
 use super::{Commit, Engine, KeepWhen, NEVER, Root, Slot, StoredCommit, Write};
 use crate::bucket::Bucket;
+use crate::clock::Moment;
 use crate::error::Error;
 
 /// What is made in one turn, and not yet published.
@@ -70,6 +71,11 @@ impl<'e> Batch<'e> {
         }
     }
 
+    fn now(&self, bucket: &'static str) -> Result<Moment, Error> {
+        // The clock may be the user's.
+        catch(bucket, || Ok(Moment::new(self.engine.now(), self.head.time)))
+    }
+
     /// Makes one write, all or nothing. What has expired in its buckets is taken out in a commit before it, so that it is in
     /// nobody's way.
     pub(super) fn run<T, E: From<Error>>(
@@ -81,10 +87,9 @@ impl<'e> Batch<'e> {
         if self.engine.is_stopped() {
             return Err(Error::Stopped.into());
         }
-        // The clock may be the user's.
-        let now = catch::<_, E>(bucket, || Ok(self.engine.now()))?.max(self.head.time);
+        let now = self.now(bucket)?;
         for slot in slots {
-            if self.head.soonest(*slot) <= now {
+            if self.head.soonest(*slot) <= now.clock {
                 // If the record's code panics here, it will in the write too.
                 let _ = self.purge(*slot, now);
             }
@@ -97,12 +102,12 @@ impl<'e> Batch<'e> {
         if self.engine.is_stopped() {
             return Err(Error::Stopped);
         }
-        let now = catch::<_, Error>("", || Ok(self.engine.now()))?.max(self.head.time);
-        self.head.due(now).into_iter().map(|slot| self.purge(slot, now)).sum()
+        let now = self.now("")?;
+        self.head.due(now.clock).into_iter().map(|slot| self.purge(slot, now)).sum()
     }
 
     /// Takes out what has expired in a bucket, and tells how many.
-    pub(super) fn purge(&mut self, slot: Slot, now: u64) -> Result<usize, Error> {
+    pub(super) fn purge(&mut self, slot: Slot, now: Moment) -> Result<usize, Error> {
         let table = self.head.slots.get(slot.0).and_then(|entry| entry.table.clone());
         let Some(table) = table else { return Ok(0) };
         let bucket = table.schema().name;
@@ -114,7 +119,7 @@ impl<'e> Batch<'e> {
     fn make<T, E: From<Error>>(
         &mut self,
         bucket: &'static str,
-        now: u64,
+        now: Moment,
         write: impl FnOnce(&mut Write) -> Result<T, E>,
     ) -> Result<(T, Option<Arc<Commit>>), E> {
         let mut work = Write::new(Arc::clone(&self.head), now);

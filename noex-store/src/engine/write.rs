@@ -13,6 +13,7 @@ use super::table::{FreshList, Shared};
 use super::{Change, Commit, NEVER, Root, RowId, Slot, Table, Version};
 use crate::bucket::Bucket;
 use crate::bucket::record::{Meta, Record};
+use crate::clock::Moment;
 use crate::error::Error;
 use crate::schema::{Evict, Ttl};
 
@@ -27,7 +28,7 @@ const MOST_GONE: usize = 256;
 /// A commit in the making: copies of the tables that it changes.
 pub(crate) struct Write {
     base: Arc<Root>,
-    now: u64,
+    now: Moment,
     edits: SmallVec<[(Slot, Box<dyn AnyEdit>); 1]>,
     /// Set when buckets are added or dropped.
     slots: Option<(im::Vector<Entry>, Definition)>,
@@ -43,7 +44,7 @@ pub(crate) struct Write {
 pub(crate) struct Edit<B: Bucket> {
     table: Table<B>,
     changes: ChangeList<B>,
-    now: u64,
+    now: Moment,
     /// The row of the first record that this commit inserts.
     first_new: RowId,
     /// How many records made room; known once the edit is complete.
@@ -109,7 +110,7 @@ impl<B: Bucket> AnyEdit for Edit<B> {
 }
 
 impl Write {
-    pub(crate) fn new(base: Arc<Root>, now: u64) -> Self {
+    pub(crate) fn new(base: Arc<Root>, now: Moment) -> Self {
         Self {
             base,
             now,
@@ -126,8 +127,8 @@ impl Write {
         &self.base
     }
 
-    /// The time of the commit.
-    pub(crate) fn now(&self) -> u64 {
+    /// When it is made.
+    pub(crate) fn now(&self) -> Moment {
         self.now
     }
 
@@ -202,8 +203,8 @@ impl Write {
             return None;
         }
         let version: Version = self.base.version.next();
-        let root = Root { version, time: self.now, slots };
-        Some((root, Commit { version, time: self.now, buckets, definition }))
+        let root = Root { version, time: self.now.time, slots };
+        Some((root, Commit { version, time: self.now.time, buckets, definition }))
     }
 }
 
@@ -260,7 +261,7 @@ impl<B: Bucket> Edit<B> {
         value: B,
         ttl: Option<Ttl>,
     ) -> Result<Record<B>, Error> {
-        let mut meta = old.rewritten(self.now);
+        let mut meta = old.rewritten(self.now.time);
         if let Some(ttl) = ttl {
             meta.expires_at = self.table.shared().expiry(ttl, self.now);
         }
@@ -274,7 +275,7 @@ impl<B: Bucket> Edit<B> {
     pub(crate) fn replace_again(&mut self, old: &Record<B>, value: B) -> Result<Record<B>, Error> {
         let is_it = |change: &Change<B>| change.new().is_some_and(|new| Record::same(new, old));
         let Some(at) = self.changes.iter().rposition(is_it) else { return self.replace(old, value, None) };
-        let new = self.table.replace(old, value, Meta { updated_at: self.now, ..*old.meta() })?;
+        let new = self.table.replace(old, value, Meta { updated_at: self.now.time, ..*old.meta() })?;
         match &mut self.changes[at] {
             Change::Inserted(own) | Change::Updated { new: own, .. } => *own = new.clone(),
             Change::Deleted { .. } => {}
@@ -295,7 +296,7 @@ impl<B: Bucket> Edit<B> {
 
     /// Takes out the records that have expired, and tells how many. As [`Table::remove_many`].
     pub(crate) fn purge(&mut self) -> usize {
-        let due = self.table.due(self.now);
+        let due = self.table.due(self.now.clock);
         self.table.remove_many(&due);
         let count = due.len();
         self.changes

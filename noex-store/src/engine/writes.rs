@@ -14,6 +14,7 @@ use crate::bucket::Bucket;
 use crate::bucket::convert::UniqueKey;
 use crate::bucket::definition::UniqueRule;
 use crate::bucket::record::{Meta, Record};
+use crate::clock::Moment;
 use crate::error::Error;
 use crate::schema::Ttl;
 
@@ -200,7 +201,7 @@ impl<B: Bucket> WriteSet<B> {
         ttl: Ttl,
         base: Option<&Record<B>>,
         table: &Table<B>,
-        now: u64,
+        now: Moment,
     ) -> Record<B> {
         let hashes = hashes(table, &value);
         let at = self.entry(hash, value.key(), base);
@@ -214,7 +215,8 @@ impl<B: Bucket> WriteSet<B> {
             }
         };
         let version = self.entries[at].version();
-        let record = Record::new(value, Meta { row, version, created_at: now, updated_at: now, expires_at });
+        let record =
+            Record::new(value, Meta { row, version, created_at: now.time, updated_at: now.time, expires_at });
         let (new, again) = (record.clone(), self.entries[at].base.is_some());
         self.set(at, hashes, |state| {
             (state.new, state.again, state.ttl) = (Some(new), again, Some(ttl));
@@ -231,12 +233,12 @@ impl<B: Bucket> WriteSet<B> {
         value: B,
         how: Replace<B>,
         table: &Table<B>,
-        now: u64,
+        now: Moment,
     ) -> Record<B> {
         let Replace { step, ttl } = how;
         let hashes = hashes(table, &value);
         let at = self.entry(hash, old.key(), Some(old));
-        let mut meta = Meta { version: self.entries[at].version(), updated_at: now, ..*old.meta() };
+        let mut meta = Meta { version: self.entries[at].version(), updated_at: now.time, ..*old.meta() };
         if let Some(ttl) = ttl {
             meta.expires_at = table.shared().expiry(ttl, now);
         }
@@ -342,7 +344,7 @@ impl<B: Bucket> WriteSet<B> {
         &self,
         table: &Table<B>,
         unchanged: bool,
-        now: u64,
+        now: Moment,
         check: &dyn Fn(&B) -> Result<(), Error>,
     ) -> Result<Vec<Change<B>>, Touch> {
         let mut entries: Vec<&Entry<B>> = self.entries.iter().filter(|entry| !entry.is_nothing()).collect();
@@ -368,17 +370,18 @@ impl<B: Bucket> WriteSet<B> {
                 let meta = Meta {
                     row: next,
                     version: 1,
-                    created_at: now,
-                    updated_at: now,
+                    created_at: now.time,
+                    updated_at: now.time,
                     expires_at: table.shared().expiry(state.ttl.unwrap_or_default(), now),
                 };
                 next = RowId(next.0 + 1);
                 changes.push(Change::Inserted(new.with_meta(meta)));
                 continue;
             };
-            let mut meta = Meta { version: old.version() + 1, updated_at: now, ..*old.meta() };
+            let mut meta =
+                Meta { version: old.version().saturating_add(1), updated_at: now.time, ..*old.meta() };
             if state.again {
-                meta.created_at = now;
+                meta.created_at = now.time;
             }
             if let Some(ttl) = state.ttl {
                 meta.expires_at = table.shared().expiry(ttl, now);
@@ -402,7 +405,7 @@ impl<B: Bucket> WriteSet<B> {
 impl<B: Bucket> Entry<B> {
     /// The version of the record that the transaction leaves.
     fn version(&self) -> u64 {
-        self.base.as_ref().map_or(1, |base| base.version() + 1)
+        self.base.as_ref().map_or(1, |base| base.version().saturating_add(1))
     }
 
     fn is_nothing(&self) -> bool {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::Bucket;
+use crate::clock::Moment;
 use crate::engine::tests::Random;
 use crate::engine::{HashState, Hashing, Table};
 use crate::schema::Ttl;
@@ -33,7 +34,8 @@ fn check<B: Bucket<Key: Clone>>(
     let mut table: Table<B> = Table::new(HashState::new(Hashing::Fast));
     let mut model = BTreeSet::new();
     for (step, (created_at, number)) in comes.into_iter().enumerate() {
-        let record = table.insert(make(number), Ttl::OfBucket, created_at).expect("a new key");
+        let record =
+            table.insert(make(number), Ttl::OfBucket, Moment::new(created_at, 0)).expect("a new key");
         model.insert((created_at, record.key().clone()));
         if random.below(3) > 0 {
             continue;

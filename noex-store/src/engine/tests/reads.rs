@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::bucket::record::Record;
+use crate::clock::Moment;
 use crate::engine::tests::Random;
 use crate::engine::{HashState, Hashing, KeyPoint, KeyRange};
 use crate::filter::Filter;
@@ -34,7 +35,10 @@ fn thing(id: u32, random: &mut Random) -> Thing {
 
 pub(crate) fn table(random: &mut Random) -> Table<Thing> {
     let mut table = Table::new(HashState::new(Hashing::Fast));
-    table.insert_many((0..200).map(|id| thing(id, random)).collect(), 1).map_err(|_| ()).expect("good");
+    table
+        .insert_many((0..200).map(|id| thing(id, random)).collect(), Moment::new(1, 0))
+        .map_err(|_| ())
+        .expect("good");
     table.keep();
     table
 }
@@ -45,7 +49,9 @@ fn record(table: &Table<Thing>, random: &mut Random) -> Option<Record<Thing>> {
 
 pub(crate) fn change(table: &mut Table<Thing>, random: &mut Random) {
     match (random.below(4), record(table, random)) {
-        (0, _) => drop(table.insert(thing(random.below(260) as u32, random), Ttl::OfBucket, 2)),
+        (0, _) => {
+            drop(table.insert(thing(random.below(260) as u32, random), Ttl::OfBucket, Moment::new(2, 0)));
+        }
         (1, Some(old)) => table.remove(&old),
         (_, Some(old)) => {
             let mut new = old.value().clone();
@@ -134,12 +140,12 @@ fn keys_and_unique_values_are_touched_by_what_becomes_of_them() {
     assert!(touched(&removed, 7, Seen::Presence).is_some());
 
     let mut again = removed.clone();
-    again.insert(seven.value().clone(), Ttl::OfBucket, 2).expect("gone");
+    again.insert(seven.value().clone(), Ttl::OfBucket, Moment::new(2, 0)).expect("gone");
     assert_eq!(touched(&again, 7, Seen::Presence), None);
     assert!(touched(&again, 7, Seen::Whole).is_some());
 
     let mut inserted = old.clone();
-    inserted.insert(thing(900, &mut random), Ttl::OfBucket, 2).expect("new");
+    inserted.insert(thing(900, &mut random), Ttl::OfBucket, Moment::new(2, 0)).expect("new");
     assert!(touched(&inserted, 900, Seen::Presence).is_some());
     assert_eq!(touched(&inserted, 901, Seen::Whole), None);
 }
@@ -161,7 +167,7 @@ fn a_view_of_all_records_is_touched_by_any() {
     let mut random = Random::new(3);
     let old = table(&mut random);
     let mut new = old.clone();
-    new.insert(thing(900, &mut random), Ttl::OfBucket, 2).expect("new");
+    new.insert(thing(900, &mut random), Ttl::OfBucket, Moment::new(2, 0)).expect("new");
     let mut reads = ReadSet::default();
     let all = FilterWatch { filter: Filter::all(), taken: Taken::Members, window: None };
     reads.watch(Arc::new(all) as Arc<dyn Watch<Thing>>);

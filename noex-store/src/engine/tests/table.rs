@@ -7,6 +7,7 @@ use std::ops::{Bound, ControlFlow};
 use serde::{Deserialize, Serialize};
 
 use super::*;
+use crate::clock::Moment;
 use crate::engine::tests::Random;
 use crate::engine::{Hashing, KeyPoint, KeyRange};
 
@@ -90,7 +91,7 @@ impl Version {
 
     fn insert(&mut self, value: Thing, now: u64) {
         let refusal = self.refusal(&value, None);
-        match self.table.insert(value.clone(), Ttl::OfBucket, now) {
+        match self.table.insert(value.clone(), Ttl::OfBucket, Moment::new(now, 0)) {
             Ok(record) => {
                 assert_eq!(refusal, None);
                 assert_eq!((record.version(), record.created_at(), record.updated_at()), (1, now, now));
@@ -134,7 +135,7 @@ impl Version {
             }
             self.model.insert(first + number as u64, value.clone());
         }
-        match self.table.insert_many(values, now) {
+        match self.table.insert_many(values, Moment::new(now, 0)) {
             Ok(records) => {
                 assert_eq!(refused, None);
                 assert!(first >= self.next, "a row is never used twice");
@@ -438,7 +439,7 @@ fn a_key_of_text_finds_its_record_in_every_version() {
         match (random.below(8), old) {
             (0..=3, None) => {
                 table
-                    .insert(Named { name: name.clone(), size: step }, Ttl::OfBucket, step)
+                    .insert(Named { name: name.clone(), size: step }, Ttl::OfBucket, Moment::new(step, 0))
                     .expect("the key is free");
                 model.insert(name, step);
             }
@@ -455,7 +456,7 @@ fn a_key_of_text_finds_its_record_in_every_version() {
             (6, None) => {
                 let mut attempt = table.clone();
                 attempt
-                    .insert(Named { name: name.clone(), size: 0 }, Ttl::OfBucket, step)
+                    .insert(Named { name: name.clone(), size: 0 }, Ttl::OfBucket, Moment::new(step, 0))
                     .expect("the key is free");
                 assert!(attempt.get(&name).is_some());
                 attempt.give_up(&table);
@@ -505,7 +506,7 @@ struct Breakable {
 fn a_panic_among_many_that_make_room_ends_in_a_panic_alone() {
     let mut table: Table<Breakable> = Table::new(HashState::new(Hashing::Fast));
     let values = (0..800_000).map(|id| Breakable { id: Fragile(id) }).collect();
-    let records = table.insert_many(values, 1).expect("new keys");
+    let records = table.insert_many(values, Moment::new(1, 0)).expect("new keys");
     let mut attempt = table.clone();
     FUSE.set(Some(100));
     let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

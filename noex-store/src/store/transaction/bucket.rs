@@ -9,6 +9,7 @@ use crate::bucket::convert::UniqueKey;
 use crate::bucket::increments::Outcome as _;
 use crate::bucket::record::Record;
 use crate::bucket::{Bucket, Insertable, Patch};
+use crate::clock::Moment;
 use crate::engine::{Part, Reason, Replace, Seen, Slot, Step, catch};
 use crate::error::Error;
 use crate::filter::Filter;
@@ -71,7 +72,7 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
         &self.reads
     }
 
-    fn now(&self) -> u64 {
+    fn now(&self) -> Moment {
         self.transaction.now()
     }
 
@@ -88,7 +89,7 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
 
     fn with_fill<T>(&self, build: impl FnOnce(&mut Fill<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let shared = self.part.shared()?;
-        build(&mut Fill::new(B::schema(), &shared.counters, self.now()))
+        build(&mut Fill::new(B::schema(), &shared.counters, self.now().time))
     }
 
     fn require_for_write<Q: UniqueKey<B::Key> + ?Sized>(

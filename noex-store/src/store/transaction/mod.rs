@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::bucket::Bucket;
+use crate::clock::Moment;
 use crate::engine::{self, Commit, Engine, Refused, Tracking, Version};
 use crate::error::Error;
 use crate::persist::Durability;
@@ -317,7 +318,7 @@ impl Transaction {
     /// ```
     pub fn rollback(self) {}
 
-    pub(crate) fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> Moment {
         self.inner.now(self.engine.now())
     }
 }
