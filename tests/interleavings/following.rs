@@ -10,7 +10,7 @@ use noex_store::prelude::*;
 use shuttle::future::block_on;
 use shuttle::thread;
 
-use super::{Left, check_times, pairs};
+use super::{Left, Right, check_times, pairs};
 
 /// Fewer than of others: each has the threads of a service.
 const TIMES: usize = 1500;
@@ -190,6 +190,85 @@ fn a_bridge_has_sent_all_when_the_store_has_settled_or_stopped() {
         stop(&store);
         assert_eq!(*count.0.lock().expect("sound"), 4);
         drop(bridge);
+    });
+}
+
+/// The versions of what a bridge has sent.
+#[derive(Default)]
+struct Versions(Mutex<Vec<u64>>);
+
+impl EventReceiver for Versions {
+    async fn emit(&self, _: &str, version: serde_json::Value) -> Result<(), ReceiverError> {
+        self.0.lock().expect("sound").extend(version.as_u64());
+        Ok(())
+    }
+}
+
+#[test]
+fn whoever_begins_at_an_earlier_commit_is_told_of_each_once() {
+    check_times(TIMES, || {
+        let store = pairs();
+        let since = store.snapshot().version();
+        // Some commits have been made when the bridge and the stream come, and some have not.
+        let writers = inserting(&store, 3);
+        let sent = Arc::new(Versions::default());
+        let options = BridgeOptions::new().pattern("bucket.lefts.*").since(since);
+        let options = options.map_data(|event| event.version().get().into());
+        let bridge = bridge_to_rules(&store, Arc::clone(&sent), options).expect("in the log");
+        let mut events = store.events_since("bucket.lefts.*", since).expect("in the log");
+        join(writers);
+        block_on(store.settle());
+        let all: Vec<_> = (since.get() + 1..=since.get() + 3).collect();
+        assert_eq!(*sent.0.lock().expect("sound"), all);
+        for version in all {
+            let event = block_on(events.next()).expect("open").expect("none is lost");
+            assert_eq!(event.version().get(), version);
+        }
+        drop(bridge);
+        stop(&store);
+    });
+}
+
+#[test]
+fn answers_that_are_watched_together_are_of_one_commit() {
+    check_times(TIMES, || {
+        let store = pairs();
+        let left = |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<Left>()?.require(&1)?.value);
+        let right = |ctx: &QueryCtx<'_>, (): &()| Ok(ctx.bucket::<Right>()?.require(&1)?.value);
+        let left = store.define_query("left", left).expect("new");
+        let right = store.define_query("right", right).expect("new");
+        let mut both = store.watch_together(((left.clone(), ()), (right.clone(), ()))).expect("open");
+        let writers: Vec<_> = (0..2)
+            .map(|_| {
+                let store = store.clone();
+                thread::spawn(move || {
+                    let add = |tx: &Transaction| {
+                        tx.bucket::<Left>()?.update(&1, Left::patch().add(Left::VALUE, 1))?;
+                        tx.bucket::<Right>()?.update(&1, Right::patch().add(Right::VALUE, 1)).map(drop)
+                    };
+                    store.transaction(add).expect("there");
+                })
+            })
+            .collect();
+        // Whoever asks for one of them alone has a newer answer remembered, maybe, than those who watch are at.
+        let asks = thread::spawn(move || {
+            let value = *right.run(&()).expect("no fault");
+            assert!(*left.run(&()).expect("no fault") >= value);
+        });
+        let mut before = None;
+        loop {
+            let update = block_on(both.next()).expect("open").expect("no fault");
+            assert!(before < Some(update.version), "{before:?}, then {}", update.version);
+            before = Some(update.version);
+            let (left, right) = &*update.value;
+            assert_eq!(left, right, "at {}", update.version);
+            if **left == 2 {
+                break;
+            }
+        }
+        join(writers);
+        asks.join().expect("no panic");
+        stop(&store);
     });
 }
 
