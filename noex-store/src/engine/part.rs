@@ -243,12 +243,6 @@ impl<B: Bucket> Part<B> {
         Some(shown)
     }
 
-    /// # Errors
-    /// [`Error::ReadOnly`].
-    pub(crate) fn may_write(&self) -> Result<(), Error> {
-        if self.tracking.writes { Ok(()) } else { Err(Error::ReadOnly { bucket: B::NAME }) }
-    }
-
     /// Inserts a checked value.
     pub(crate) fn insert(&self, mut new: Numbered<B>, ttl: Ttl, now: Moment) -> Result<Record<B>, Error> {
         let base = self.base()?;

@@ -10,7 +10,7 @@ use crate::bucket::increments::Outcome as _;
 use crate::bucket::record::Record;
 use crate::bucket::{Bucket, Insertable, Patch};
 use crate::clock::Moment;
-use crate::engine::{Part, Reason, Replace, Seen, Slot, Step, catch};
+use crate::engine::{Part, Reason, Replace, Root, Seen, Slot, Step, catch};
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::schema::Ttl;
@@ -38,13 +38,14 @@ use crate::store::write::{build, changed, in_batch, not_found, patched};
 /// ```
 pub struct TransactionBucket<'tx, B: Bucket> {
     transaction: &'tx Transaction,
-    part: Arc<Part<B>>,
+    /// `None` in one that may not write, which reads as a snapshot does.
+    part: Option<Arc<Part<B>>>,
     reads: B::Reads,
 }
 
 impl<B: Bucket> Clone for TransactionBucket<'_, B> {
     fn clone(&self) -> Self {
-        Self { transaction: self.transaction, part: Arc::clone(&self.part), reads: self.reads.clone() }
+        Self { transaction: self.transaction, part: self.part.clone(), reads: self.reads.clone() }
     }
 }
 
@@ -65,7 +66,12 @@ impl<B: Bucket> Deref for TransactionBucket<'_, B> {
 impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     pub(super) fn new(transaction: &'tx Transaction, part: Arc<Part<B>>, slot: Slot) -> Self {
         let reads = B::Reads::from(Reader::of_transaction(Arc::clone(&part), slot));
-        Self { transaction, part, reads }
+        Self { transaction, part: Some(part), reads }
+    }
+
+    /// Of a transaction that may not write.
+    pub(super) fn read_only(transaction: &'tx Transaction, root: Arc<Root>, slot: Slot) -> Self {
+        Self { transaction, part: None, reads: B::Reads::from(Reader::of_snapshot(root, slot)) }
     }
 
     fn reader(&self) -> &Reader<B> {
@@ -77,27 +83,23 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     }
 
     /// Runs a write, if the transaction may write.
-    fn write<T>(&self, write: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-        self.part.may_write()?;
-        catch(B::NAME, write)
+    fn write<T>(&self, write: impl FnOnce(&Part<B>) -> Result<T, Error>) -> Result<T, Error> {
+        let part = self.part.as_ref().ok_or(Error::ReadOnly { bucket: B::NAME })?;
+        catch(B::NAME, || write(part))
     }
 
     /// Runs writes that are made together or not at all.
-    fn together<T>(&self, writes: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    fn together<T>(&self, writes: impl FnOnce(&Part<B>) -> Result<T, Error>) -> Result<T, Error> {
         self.transaction.savepoint(|_| self.write(writes))
     }
 
-    fn with_fill<T>(&self, build: impl FnOnce(&mut Fill<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let shared = self.part.shared()?;
-        build(&mut Fill::new(B::schema(), &shared.counters, self.now().time))
-    }
-
-    fn require_for_write<Q: UniqueKey<B::Key> + ?Sized>(
+    fn with_fill<T>(
         &self,
-        key: &Q,
-        seen: Seen,
-    ) -> Result<Record<B>, Error> {
-        self.part.get(key, seen).ok_or_else(|| not_found::<B, _>(key))
+        part: &Part<B>,
+        build: impl FnOnce(&mut Fill<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let shared = part.shared()?;
+        build(&mut Fill::new(B::schema(), &shared.counters, self.now().time))
     }
 
     /// Inserts a record: a complete draft, or a whole value. O(log n), and O(unique fields).
@@ -142,10 +144,10 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
         value: impl Insertable<B>,
         ttl: impl Into<Ttl>,
     ) -> Result<Record<B>, Error> {
-        self.write(|| {
+        self.write(|part| {
             let ttl = ttl.into().check(B::NAME)?;
-            let value = self.with_fill(|fill| build(value, fill))?;
-            self.part.insert(value, ttl, self.now())
+            let value = self.with_fill(part, |fill| build(value, fill))?;
+            part.insert(value, ttl, self.now())
         })
     }
 
@@ -188,10 +190,10 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
         key: &Q,
         ttl: impl Into<Ttl>,
     ) -> Result<Record<B>, Error> {
-        self.write(|| {
+        self.write(|part| {
             let ttl = Some(ttl.into().check(B::NAME)?);
-            let old = self.require_for_write(key, Seen::Whole)?;
-            self.part.replace(&old, old.value().clone(), Replace { step: None, ttl }, self.now())
+            let old = required(part, key, Seen::Whole)?;
+            part.replace(&old, old.value().clone(), Replace { step: None, ttl }, self.now())
         })
     }
 
@@ -214,17 +216,16 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
         &self,
         values: impl IntoIterator<Item = I>,
     ) -> Result<Vec<Record<B>>, Error> {
-        self.together(|| {
-            let values = self.with_fill(|fill| {
+        self.together(|part| {
+            let values = self.with_fill(part, |fill| {
                 let built = values.into_iter().enumerate();
                 let built =
                     built.map(|(row, value)| build(value, fill).map_err(|error| in_batch(row, error)));
                 built.collect::<Result<Vec<_>, Error>>()
             })?;
             let now = self.now();
-            let insert = |(row, value)| {
-                self.part.insert(value, Ttl::OfBucket, now).map_err(|error| in_batch(row, error))
-            };
+            let insert =
+                |(row, value)| part.insert(value, Ttl::OfBucket, now).map_err(|error| in_batch(row, error));
             values.into_iter().enumerate().map(insert).collect()
         })
     }
@@ -246,16 +247,16 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     /// # Errors
     /// As [`insert`](Self::insert), but for the duplicate key.
     pub fn upsert(&self, value: impl Insertable<B>) -> Result<Record<B>, Error> {
-        self.write(|| {
-            let value = self.with_fill(|fill| build(value, fill))?;
+        self.write(|part| {
+            let value = self.with_fill(part, |fill| build(value, fill))?;
             // A number that was drawn is nobody's key: to find somebody there would be an accident.
-            let old = if value.drew_key() { None } else { self.part.get(value.value.key(), Seen::Whole) };
+            let old = if value.drew_key() { None } else { part.get(value.value.key(), Seen::Whole) };
             match old {
                 Some(old) => {
                     let how = Replace { step: None, ttl: Some(Ttl::OfBucket) };
-                    self.part.replace(&old, value.value, how, self.now())
+                    part.replace(&old, value.value, how, self.now())
                 }
-                None => self.part.insert(value, Ttl::OfBucket, self.now()),
+                None => part.insert(value, Ttl::OfBucket, self.now()),
             }
         })
     }
@@ -280,9 +281,9 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
         Q: UniqueKey<B::Key> + ?Sized,
         P: Patch<B> + Send + Sync + 'static,
     {
-        self.write(|| {
+        self.write(|part| {
             let seen = if P::Outcome::BLIND { Seen::Presence } else { Seen::Whole };
-            let old = self.require_for_write(key, seen)?;
+            let old = required(part, key, seen)?;
             if patch.is_empty() {
                 return Ok(P::Outcome::of(old));
             }
@@ -291,7 +292,7 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
                 let step: Step<B> = Arc::new(move |value: &mut B| patch.apply(value));
                 step
             });
-            self.part.replace(&old, new, Replace { step, ttl: None }, self.now()).map(P::Outcome::of)
+            part.replace(&old, new, Replace { step, ttl: None }, self.now()).map(P::Outcome::of)
         })
     }
 
@@ -315,8 +316,8 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
         key: &Q,
         change: impl FnOnce(&mut B),
     ) -> Result<Record<B>, Error> {
-        self.write(|| {
-            let old = self.require_for_write(key, Seen::Whole)?;
+        self.write(|part| {
+            let old = required(part, key, Seen::Whole)?;
             let mut change = Some(change);
             let new = changed(&old, &mut |value| {
                 if let Some(change) = change.take() {
@@ -324,7 +325,7 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
                 }
                 Ok(())
             })?;
-            self.part.replace(&old, new, Replace::default(), self.now())
+            part.replace(&old, new, Replace::default(), self.now())
         })
     }
 
@@ -347,14 +348,14 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
         &self,
         changes: impl IntoIterator<Item = (Q, P)>,
     ) -> Result<Vec<Record<B>>, Error> {
-        self.together(|| {
+        self.together(|part| {
             let one = |(row, (key, patch)): (usize, (Q, P))| {
-                let done = self.require_for_write(&key, Seen::Whole).and_then(|old| self.patch(&old, &patch));
+                let done = required(part, &key, Seen::Whole).and_then(|old| self.patch(part, &old, &patch));
                 done.map_err(|error| in_batch(row, error))
             };
             let records = changes.into_iter().enumerate().map(one).collect::<Result<Vec<_>, Error>>()?;
             // A record that was changed twice is given as it is in the end.
-            Ok(records.iter().filter_map(|record| self.part.get(record.key(), Seen::Whole)).collect())
+            Ok(records.iter().filter_map(|record| part.get(record.key(), Seen::Whole)).collect())
         })
     }
 
@@ -374,18 +375,18 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     /// # Errors
     /// As [`update`](Self::update), for the first record that cannot be changed so.
     pub fn update_where(&self, filter: Filter<B>, patch: impl Patch<B>) -> Result<usize, Error> {
-        self.together(|| {
+        self.together(|part| {
             let found = self.reader().filter(filter).collect();
-            found.iter().try_for_each(|old| self.patch(old, &patch).map(drop))?;
+            found.iter().try_for_each(|old| self.patch(part, old, &patch).map(drop))?;
             Ok(found.len())
         })
     }
 
-    fn patch(&self, old: &Record<B>, patch: &impl Patch<B>) -> Result<Record<B>, Error> {
+    fn patch(&self, part: &Part<B>, old: &Record<B>, patch: &impl Patch<B>) -> Result<Record<B>, Error> {
         if patch.is_empty() {
             return Ok(old.clone());
         }
-        self.part.replace(old, patched(old, patch)?, Replace::default(), self.now())
+        part.replace(old, patched(old, patch)?, Replace::default(), self.now())
     }
 
     /// Removes a record, and returns it; `None` if there is none.
@@ -405,9 +406,9 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     /// # Errors
     /// [`Error::Panicked`].
     pub fn delete<Q: UniqueKey<B::Key> + ?Sized>(&self, key: &Q) -> Result<Option<Record<B>>, Error> {
-        self.write(|| {
-            let found = self.part.get(key, Seen::Whole);
-            found.iter().try_for_each(|record| self.part.remove(record, Reason::Deleted))?;
+        self.write(|part| {
+            let found = part.get(key, Seen::Whole);
+            found.iter().try_for_each(|record| part.remove(record, Reason::Deleted))?;
             Ok(found)
         })
     }
@@ -431,7 +432,7 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
         &self,
         keys: impl IntoIterator<Item = Q>,
     ) -> Result<Vec<Record<B>>, Error> {
-        self.together(|| {
+        self.together(|_| {
             let found = keys.into_iter().filter_map(|key| self.delete(&key).transpose());
             found.collect()
         })
@@ -457,9 +458,9 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     }
 
     fn remove_where(&self, filter: Filter<B>, reason: Reason) -> Result<Vec<Record<B>>, Error> {
-        self.together(|| {
+        self.together(|part| {
             let found = self.reader().filter(filter).collect();
-            found.iter().try_for_each(|record| self.part.remove(record, reason))?;
+            found.iter().try_for_each(|record| part.remove(record, reason))?;
             Ok(found)
         })
     }
@@ -482,4 +483,13 @@ impl<'tx, B: Bucket> TransactionBucket<'tx, B> {
     pub fn clear(&self) -> Result<usize, Error> {
         self.remove_where(Filter::all(), Reason::Cleared).map(|found| found.len())
     }
+}
+
+/// The record of a key, which is to be changed.
+fn required<B: Bucket, Q: UniqueKey<B::Key> + ?Sized>(
+    part: &Part<B>,
+    key: &Q,
+    seen: Seen,
+) -> Result<Record<B>, Error> {
+    part.get(key, seen).ok_or_else(|| not_found::<B, _>(key))
 }

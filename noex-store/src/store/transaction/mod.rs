@@ -112,6 +112,10 @@ impl Transaction {
     /// [`Error::BucketNotDefined`] if there was none of this name when the transaction began, [`Error::SchemaMismatch`]
     /// if it held another type.
     pub fn bucket<B: Bucket>(&self) -> Result<TransactionBucket<'_, B>, Error> {
+        if self.inner.is_read_only() {
+            let root = self.inner.base();
+            return Ok(TransactionBucket::read_only(self, Arc::clone(root), root.find::<B>()?));
+        }
         let (slot, part) = self.inner.part::<B>()?;
         Ok(TransactionBucket::new(self, part, slot))
     }
