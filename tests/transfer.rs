@@ -128,7 +128,11 @@ fn an_export_that_is_not_whole_or_does_not_fit_is_refused() -> Result<(), Error>
     assert!(refused(format!("{text}{text}").replace("{\"end\":", "{\"end \":")).contains("unknown variant"));
     let two = refused(format!("{text}\n{text}"));
     assert!(two.ends_with("line 707: the export is over, and there is more: is it two of them?"), "{two}");
-    import(format!("{text} \n\n"))?;
+    import(format!("\n{text} \n\n"))?;
+    let again = refused(text.replace("\"name\":\"users\"", "\"name\":\"sessions\""));
+    assert!(again.ends_with(": the bucket `sessions` begins for the second time"), "{again}");
+    let another = refused(text.replacen("{\"bucket\":", &format!("{}\n{{\"bucket\":", lines[0]), 1));
+    assert!(another.ends_with("line 2: another export begins here"), "{another}");
     assert!(refused(text.replace("\"format\":1", "\"format\":9")).contains("its format is 9"));
 
     let unfit = import(text.replace("\"6@example.com\"", "\"5@example.com\""));

@@ -1,6 +1,7 @@
 //! Buckets as JSON Lines: a line that says what it is, for each bucket one that begins it and one for each record, and a last one that
 //! says how many there were, so that a text that was cut off is known.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufWriter, Write};
 
 use serde::{Deserialize, Serialize};
@@ -93,7 +94,8 @@ fn put_record(to: &mut dyn Write, record: &StoredRecord) -> Result<(), Error> {
 
 /// Reads what [`write`] wrote; all of it, or it is an error.
 pub(crate) fn read(mut from: impl BufRead, sink: &mut dyn LoadSink) -> Result<(), Error> {
-    let (mut buckets, mut records, mut is_over) = (0, 0, false);
+    let (mut has_begun, mut is_over) = (false, false);
+    let (mut names, mut records) = (BTreeSet::new(), 0);
     let (mut text, mut part) = (String::new(), PackedRecords::default());
     for number in 1_u64.. {
         let at = |reason: String| Error::Transfer { reason: format!("line {number}: {reason}") };
@@ -113,25 +115,30 @@ pub(crate) fn read(mut from: impl BufRead, sink: &mut dyn LoadSink) -> Result<()
             return Err(at("the export is over, and there is more: is it two of them?".to_owned()));
         }
         let line = serde_json::from_str(text.trim_end()).map_err(|error| at(error.to_string()))?;
-        if number == 1 && !matches!(line, Line::NoexStore { .. }) {
+        if !has_begun && !matches!(line, Line::NoexStore { .. }) {
             return Err(at("it does not begin as the export of a store".to_owned()));
         }
         if (!matches!(line, Line::Record(_)) || part.len() == PART) && !part.is_empty() {
             sink.packed(std::mem::take(&mut part))?;
         }
         match line {
-            Line::NoexStore { format: FORMAT, version, time } if number == 1 => sink.snapshot(version, time),
-            Line::NoexStore { format, .. } if number == 1 => {
+            Line::NoexStore { .. } if has_begun => return Err(at("another export begins here".to_owned())),
+            Line::NoexStore { format: FORMAT, version, time } => {
+                has_begun = true;
+                sink.snapshot(version, time);
+            }
+            Line::NoexStore { format, .. } => {
                 return Err(at(format!(
                     "its format is {format}, and this version reads those up to {FORMAT}"
                 )));
             }
-            Line::NoexStore { .. } => return Err(at("another export begins here".to_owned())),
             Line::Bucket { name, schema, counters } => {
-                buckets += 1;
+                if !names.insert(name.clone()) {
+                    return Err(at(format!("the bucket `{name}` begins for the second time")));
+                }
                 sink.part(SnapshotPart::Begin { name, schema, counters })?;
             }
-            Line::Record(_) if buckets == 0 => {
+            Line::Record(_) if names.is_empty() => {
                 return Err(at("there is a record before any bucket".to_owned()));
             }
             Line::Record(RecordLine { key, value, version, created_at, updated_at, expires_at }) => {
@@ -140,6 +147,7 @@ pub(crate) fn read(mut from: impl BufRead, sink: &mut dyn LoadSink) -> Result<()
                 part.push(StoredRef { key, value, version, created_at, updated_at, expires_at });
             }
             Line::End { buckets: all_buckets, records: all_records } => {
+                let buckets = names.len() as u64;
                 if (all_buckets, all_records) != (buckets, records) {
                     return Err(at(format!(
                         "there should be {all_records} records in {all_buckets} buckets, and there are {records} in {buckets}: \
