@@ -104,9 +104,9 @@ fn two_buckets(users: &[User]) {
         .run(15);
 }
 
-/// Ten gets and an index look-up of one state.
+/// A hundred gets, and an index look-up, of one state.
 fn read_only(users: &[User]) {
-    const OPERATIONS: usize = 2_000;
+    const OPERATIONS: usize = 20_000;
     let (store, _) = filled(users);
     let mut random = Random::new(9);
     let keys: Vec<Uuid> = (0..OPERATIONS + 100).map(|_| users[random.below(users.len())].id).collect();

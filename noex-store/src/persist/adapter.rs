@@ -51,7 +51,8 @@ pub trait LoadSink: Send {
     /// # Errors
     /// [`Error::Persistence`] if there is no bucket that the records could be of.
     fn part(&mut self, part: SnapshotPart) -> Result<(), Error>;
-    /// Records as a [`SnapshotPart::Records`] has them, without allocations for each: a start takes less time and memory so.
+    /// Records as a [`SnapshotPart::Records`] has them, without allocations for each: a start takes less time and memory so. Some
+    /// hundreds at once: what comes together is read by one thread.
     ///
     /// # Errors
     /// As [`part`](Self::part).
