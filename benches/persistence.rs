@@ -5,8 +5,7 @@
 mod common;
 
 use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::FileExt;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Barrier, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -143,7 +142,7 @@ fn debounced() {
 
 /// Threads that share a sync, and do nothing else: what ours could reach on this machine.
 struct Bare {
-    file: std::fs::File,
+    file: Mutex<std::fs::File>,
     /// How many have come since the last sync, and how many syncs there were.
     come: Mutex<(usize, u64)>,
     synced: Condvar,
@@ -152,10 +151,10 @@ struct Bare {
 impl Bare {
     fn new(folder: &Path) -> Self {
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("shared"));
-        let file = file.expect("a file");
-        file.write_all_at(&vec![0; 1 << 20], 0).expect("written");
+        let mut file = file.expect("a file");
+        file.write_all(&vec![0; 1 << 20]).expect("written");
         file.sync_all().expect("synced");
-        Self { file, come: Mutex::default(), synced: Condvar::new() }
+        Self { file: Mutex::new(file), come: Mutex::default(), synced: Condvar::new() }
     }
 
     /// The last of so many that come writes and syncs for all, and wakes them.
@@ -168,8 +167,12 @@ impl Bare {
             return;
         }
         drop(come);
-        self.file.write_all_at(&vec![7; 190 * writers], round % 256 * 4096).expect("written");
-        self.file.sync_data().expect("synced");
+        // Nobody else writes now.
+        let mut file = self.file.lock().expect("no panic");
+        file.seek(SeekFrom::Start(round % 256 * 4096)).expect("there");
+        file.write_all(&vec![7; 190 * writers]).expect("written");
+        file.sync_data().expect("synced");
+        drop(file);
         *self.come.lock().expect("no panic") = (0, round + 1);
         self.synced.notify_all();
     }

@@ -133,7 +133,7 @@ fn read_all<B: Bucket>(parts: Vec<StoredPart>, schema: Option<&StoredSchema>) ->
 
 fn read_part<B: Bucket>(part: &StoredPart, before: u64, read_one: &ReadOne<B>) -> (Vec<Record<B>>, Problems) {
     let (mut read, mut problems) = (Vec::with_capacity(part.places()), Problems::default());
-    for ((_, stored), row) in part.iter().zip(before..) {
+    for (stored, row) in part.iter().zip(before..) {
         let StoredRef { key, value, version, created_at, updated_at, expires_at } = stored;
         let value = match read_one(value) {
             Ok(value) => value,

@@ -41,7 +41,7 @@ impl BucketImage {
         by_key.get_or_insert_with(|| {
             let mut table = HashTable::with_capacity(*places);
             for (part, number) in parts.iter().zip(0..) {
-                for (at, record) in part.iter() {
+                for (at, record) in part.placed() {
                     let entry = (hash.hash_one(record.key), (number, at as u32));
                     table.insert_unique(entry.0, entry, |(hash, _)| *hash);
                 }
@@ -104,7 +104,7 @@ impl BucketImage {
         }
         self.places += records.len();
         records.shrink_to_fit();
-        self.parts.push(StoredPart::Packed(records));
+        self.parts.push(StoredPart::packed(records));
     }
 
     fn apply(&mut self, change: StoredChange) {
@@ -203,8 +203,10 @@ impl Image {
 
 /// A bucket's table of what is kept of it.
 pub(crate) fn restored<B: Bucket>(engine: &Engine, image: BucketImage) -> Result<Table<B>, Error> {
-    let (schema, counters) = (image.schema.clone(), image.counters.clone());
-    engine.restore::<B>(image.parts, schema.as_ref(), &counters)
+    let BucketImage { schema, counters, parts, by_key, .. } = image;
+    // Its memory is needed for the records.
+    drop(by_key);
+    engine.restore::<B>(parts, schema.as_ref(), &counters)
 }
 
 impl LoadSink for Image {

@@ -105,6 +105,46 @@ fn parts_are_no_larger_than_a_thread_reads_at_once() {
 }
 
 #[test]
+fn a_part_is_taken_apart_only_when_much_of_it_has_changed() {
+    let random = &mut Random::new(1);
+    let (mut image, mut list) = (Image::default(), Vec::new());
+    image.snapshot(Version(1), 0);
+    image
+        .part(SnapshotPart::Begin { name: "a".to_owned(), schema: None, counters: Vec::new() })
+        .expect("a bucket");
+    list.extend((0..100).map(|key| record(key, 1)));
+    image.packed(list.iter().map(StoredRef::from).collect()).expect("taken");
+    for version in 2..1_000 {
+        // Half of them, again and again; one of these is gone and comes back.
+        let key = random.below(50) * 2;
+        let gone = (key == 0).then(|| StoredChange::Delete(key.to_string()));
+        let changes = match gone {
+            Some(gone) if list.iter().any(|own| own.key == "0") => {
+                list.retain(|own| own.key != "0");
+                vec![gone]
+            }
+            _ => {
+                let new = record(key, version);
+                match list.iter_mut().find(|own| own.key == new.key) {
+                    Some(own) => *own = new.clone(),
+                    None => list.push(new.clone()),
+                }
+                vec![StoredChange::Put(new)]
+            }
+        };
+        image.commit(changed(changes, Version(version))).expect("the next");
+    }
+    check(&image, &list, 1);
+    assert!(matches!(image.buckets["a"].parts[0], StoredPart::Packed { .. }), "a half is not more than that");
+    let version = image.version.next();
+    let new = record(51, 5_000);
+    *list.iter_mut().find(|own| own.key == "51").expect("never deleted") = new.clone();
+    image.commit(changed(vec![StoredChange::Put(new)], version)).expect("the next");
+    check(&image, &list, 1);
+    assert!(matches!(image.buckets["a"].parts[0], StoredPart::Loose(_)));
+}
+
+#[test]
 fn memory_of_what_was_deleted_is_given_back() {
     let random = &mut Random::new(1);
     let (mut image, mut list) = (Image::default(), Vec::new());
