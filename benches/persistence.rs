@@ -18,6 +18,8 @@ const WRITERS: usize = 16;
 /// What each of them commits, so that their start is a small part of it.
 const COMMITS: usize = 500;
 const RECORDS: usize = 1_000_000;
+/// Of these in the log, in one start.
+const CHANGES: usize = 100_000;
 
 #[derive(Bucket, Clone, Debug, Serialize, Deserialize)]
 #[bucket(name = "notes")]
@@ -367,7 +369,6 @@ fn decode_alone(folder: &Path) {
 }
 
 fn recovery() {
-    const TIMES: usize = 5;
     let (own, bare) = (folder("recovery"), folder("decoding"));
     let persistence = Persistence::new(FileAdapter::open(&own).expect("free"));
     let store = wait(Store::builder().bucket::<Note>().persistence(persistence).start()).expect("starts");
@@ -384,9 +385,17 @@ fn recovery() {
     wait(store.stop()).expect("written");
     drop((store, notes));
     println!("\na start with {RECORDS} records, {:.0} MB of files", size(&own) as f64 / 1e6);
-    // In turns; the middle of each figure.
+    starts(&own, &bare, "start");
+    changes(&own);
+    println!("\nthe same, and {CHANGES} changes in the log behind the snapshot");
+    starts(&own, &bare, "start with the log");
+}
+
+/// In turns with decoding alone; the middle of each figure.
+fn starts(own: &Path, bare: &Path, what: &str) {
+    const TIMES: usize = 5;
     let (mut starts, mut decoding): (Vec<_>, Vec<_>) =
-        (0..TIMES).map(|_| (alone("start", &own), alone("decode", &bare))).unzip();
+        (0..TIMES).map(|_| (alone("start", own), alone("decode", bare))).unzip();
     let middle = |told: &mut Vec<Vec<f64>>, figure: usize| {
         told.sort_by(|a, b| a[figure].total_cmp(&b[figure]));
         told[TIMES / 2][figure]
@@ -401,8 +410,20 @@ fn recovery() {
     let ratio = time / bare;
     let kept = if ratio <= 3.0 { "kept" } else { "MISSED" };
     println!(
-        "  start {time:.2} s; reading and decoding the records alone {bare:.2} s: {ratio:.1} times  [at most 3: {kept}]"
+        "  {what} {time:.2} s; reading and decoding the records alone {bare:.2} s: {ratio:.1} times  [at most 3: {kept}]"
     );
+}
+
+/// Changes of records all over the bucket, each kept before the next ones, so that the log has them.
+fn changes(folder: &Path) {
+    let persistence = Persistence::new(FileAdapter::open(folder).expect("free"));
+    let (store, notes) = store_of(persistence);
+    for batch in 0..CHANGES / 1000 {
+        let keys = (0..1000).map(|number| (number * (RECORDS / 1000) + batch * 7 % 1000 + 1) as u64);
+        notes.update_many(keys.map(|key| (key, Note::patch().size(batch as u64)))).expect("there");
+        wait(store.flush()).expect("written");
+    }
+    wait(store.stop()).expect("written");
 }
 
 fn main() {

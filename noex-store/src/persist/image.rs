@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::BuildHasher;
+use std::mem;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -29,7 +30,13 @@ pub(crate) struct BucketImage {
     /// The hashes of the keys and their places. `None` until a key is asked for: a snapshot alone has each once.
     by_key: Option<HashTable<(u64, Place)>>,
     hash: RandomState,
+    /// Changes that are not made yet: where they are few beside the records, only their keys are looked for in the end.
+    pending: Vec<StoredChange>,
 }
+
+/// Changes wait until they are one of so many records, and this many more.
+const FEW_ONE_OF: usize = 8;
+const FEW: usize = 64;
 
 /// The numbers of a part, and of a place in it.
 type Place = (u32, u32);
@@ -38,16 +45,26 @@ impl BucketImage {
     /// The places of the keys.
     fn index(&mut self) -> &mut HashTable<(u64, Place)> {
         let Self { parts, places, by_key, hash, .. } = self;
-        by_key.get_or_insert_with(|| {
-            let mut table = HashTable::with_capacity(*places);
-            for (part, number) in parts.iter().zip(0..) {
-                for (at, record) in part.placed() {
-                    let entry = (hash.hash_one(record.key), (number, at as u32));
-                    table.insert_unique(entry.0, entry, |(hash, _)| *hash);
-                }
-            }
-            table
-        })
+        by_key.get_or_insert_with(|| indexed(parts, *places, hash, |_| true))
+    }
+
+    /// Makes the changes that wait. Only the places of their keys are known then. O(records + changes).
+    fn settle(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let pending = mem::take(&mut self.pending);
+        let Self { parts, hash, .. } = self;
+        let mut asked = HashTable::with_capacity(pending.len());
+        for change in &pending {
+            let hashed = hash.hash_one(change.key());
+            asked.entry(hashed, |own| *own == hashed, |own| *own).or_insert(hashed);
+        }
+        let is_asked = |hashed: u64| asked.find(hashed, |own| *own == hashed).is_some();
+        self.by_key = Some(indexed(parts, asked.len(), hash, is_asked));
+        pending.into_iter().for_each(|change| self.apply(change));
+        // Of other keys it says nothing.
+        self.by_key = None;
     }
 
     fn find(&mut self, key: &str) -> Option<Place> {
@@ -91,6 +108,7 @@ impl BucketImage {
 
     /// Adds records of a snapshot, which has each key once.
     fn extend(&mut self, records: Vec<StoredRecord>) {
+        self.settle();
         if self.by_key.is_some() {
             return records.into_iter().for_each(|record| self.put(record));
         }
@@ -99,12 +117,25 @@ impl BucketImage {
     }
 
     fn extend_packed(&mut self, mut records: PackedRecords) {
+        self.settle();
         if self.by_key.is_some() {
             return self.extend(records.to_records());
         }
         self.places += records.len();
         records.shrink_to_fit();
         self.parts.push(StoredPart::packed(records));
+    }
+
+    /// Takes a change.
+    fn change(&mut self, change: StoredChange) {
+        if self.by_key.is_some() {
+            return self.apply(change);
+        }
+        self.pending.push(change);
+        if self.pending.len() > self.places / FEW_ONE_OF + FEW {
+            self.index();
+            mem::take(&mut self.pending).into_iter().for_each(|change| self.apply(change));
+        }
     }
 
     fn apply(&mut self, change: StoredChange) {
@@ -123,7 +154,7 @@ impl BucketImage {
         }
         // Holes are worth a walk only if there are many.
         if self.places > 64 && self.holes * 2 > self.places {
-            let parts = std::mem::take(&mut self.parts);
+            let parts = mem::take(&mut self.parts);
             (self.places, self.holes, self.by_key) = (0, 0, None);
             parts.into_iter().flat_map(StoredPart::into_records).for_each(|record| {
                 self.push(record);
@@ -132,23 +163,50 @@ impl BucketImage {
     }
 
     /// Whether the records are as a bucket has them now, and no more than it may hold.
-    pub(crate) fn fits(&self, schema: &Schema) -> bool {
+    pub(crate) fn fits(&mut self, schema: &Schema) -> bool {
         self.schema.as_ref() == Some(&StoredSchema::of(schema))
             && schema.max_size.is_none_or(|max| self.len() <= max)
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many records there are. O(1), unless changes wait.
+    pub(crate) fn len(&mut self) -> usize {
+        self.settle();
         self.places - self.holes
     }
 
     pub(crate) fn into_records(self) -> impl Iterator<Item = StoredRecord> + Send {
-        self.parts.into_iter().flat_map(StoredPart::into_records)
+        self.into_parts().into_iter().flat_map(StoredPart::into_records)
     }
+
+    /// The records, in parts; the rest is let go of.
+    fn into_parts(mut self) -> Vec<StoredPart> {
+        self.settle();
+        self.parts
+    }
+}
+
+/// The places of those keys whose hashes are wanted, which are about so many.
+fn indexed(
+    parts: &[StoredPart],
+    about: usize,
+    hash: &RandomState,
+    is_wanted: impl Fn(u64) -> bool,
+) -> HashTable<(u64, Place)> {
+    let mut table = HashTable::with_capacity(about);
+    for (part, number) in parts.iter().zip(0..) {
+        for (at, record) in part.placed() {
+            let hashed = hash.hash_one(record.key);
+            if is_wanted(hashed) {
+                table.insert_unique(hashed, (hashed, (number, at as u32)), |(hash, _)| *hash);
+            }
+        }
+    }
+    table
 }
 
 impl fmt::Debug for BucketImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BucketImage").field("records", &self.len()).finish_non_exhaustive()
+        f.debug_struct("BucketImage").field("places", &self.places).finish_non_exhaustive()
     }
 }
 
@@ -188,6 +246,12 @@ impl Image {
         })
     }
 
+    /// All buckets that are left, with all changes made.
+    pub(crate) fn into_buckets(mut self) -> BTreeMap<String, BucketImage> {
+        self.buckets.values_mut().for_each(BucketImage::settle);
+        self.buckets
+    }
+
     /// The same once more. O(records).
     pub(crate) fn copy(&self) -> Self {
         Self { version: self.version, time: self.time, buckets: self.buckets.clone(), current: None }
@@ -196,17 +260,15 @@ impl Image {
     /// What is kept of a bucket, by its name or by the one that it had before.
     pub(crate) fn take(&mut self, schema: &Schema) -> Option<Kept> {
         let name = kept_name(&self.buckets, schema)?;
-        let image = self.buckets.remove(name)?;
+        let mut image = self.buckets.remove(name)?;
         Some(Kept { is_changed: name != schema.name || !image.fits(schema), image })
     }
 }
 
 /// A bucket's table of what is kept of it.
 pub(crate) fn restored<B: Bucket>(engine: &Engine, image: BucketImage) -> Result<Table<B>, Error> {
-    let BucketImage { schema, counters, parts, by_key, .. } = image;
-    // Its memory is needed for the records.
-    drop(by_key);
-    engine.restore::<B>(parts, schema.as_ref(), &counters)
+    let (schema, counters) = (image.schema.clone(), image.counters.clone());
+    engine.restore::<B>(image.into_parts(), schema.as_ref(), &counters)
 }
 
 impl LoadSink for Image {
@@ -255,7 +317,7 @@ impl LoadSink for Image {
                 StoredChanges::Changed { bucket, counters, changes } => {
                     let own = self.buckets.entry(bucket).or_default();
                     own.counters = counters;
-                    changes.into_iter().for_each(|change| own.apply(change));
+                    changes.into_iter().for_each(|change| own.change(change));
                 }
             }
         }

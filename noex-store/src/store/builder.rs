@@ -354,7 +354,7 @@ impl Starting {
             let reason = format!("there is a bucket `{name}`, which is not defined: name it at the builder");
             return Err(Error::Transfer { reason });
         }
-        Ok(Loaded { version: image.version, dormant: image.buckets, is_changed })
+        Ok(Loaded { version: image.version, dormant: image.into_buckets(), is_changed })
     }
 }
 

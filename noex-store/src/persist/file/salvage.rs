@@ -91,8 +91,8 @@ impl FileAdapter {
         for after in segments {
             salvaging.segment(&damaged.segment_path(after))?;
         }
-        let Salvaging { image, damages, .. } = salvaging;
-        let records = image.buckets.values().map(BucketImage::len).sum();
+        let Salvaging { mut image, damages, .. } = salvaging;
+        let records = image.buckets.values_mut().map(BucketImage::len).sum();
         let version = image.version;
         let write = |future| Arc::new(Parker::default()).block_on(future, None, || false);
         write(target.write_snapshot(&mut ImageSource::new(image))).unwrap_or(Err(Error::Stopped))?;

@@ -85,7 +85,7 @@ impl Keeper {
             return Err(Error::BucketAlreadyExists { bucket: B::NAME });
         }
         let Some(name) = kept_name(&dormant, schema) else { return self.engine.define::<B>() };
-        let image = dormant.get(name).cloned().unwrap_or_default();
+        let mut image = dormant.get(name).cloned().unwrap_or_default();
         let is_changed = name != schema.name || !image.fits(schema);
         let table = restored::<B>(&self.engine, image)?;
         if is_changed {

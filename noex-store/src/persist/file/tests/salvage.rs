@@ -49,10 +49,10 @@ fn salvaged(from: &Path) -> (Salvage, Image) {
 fn what_is_whole_is_salvaged_wholly() {
     let folder = fresh("whole");
     let run = written(&folder);
-    let (salvage, image) = salvaged(&folder);
+    let (salvage, mut image) = salvaged(&folder);
     assert_eq!(contents(&image), contents(&run.image));
     assert_eq!((salvage.damages.len(), salvage.version), (0, run.image.version));
-    assert_eq!(salvage.records, image.buckets.values().map(BucketImage::len).sum::<usize>());
+    assert_eq!(salvage.records, image.buckets.values_mut().map(BucketImage::len).sum::<usize>());
 
     // It goes to an empty folder, and comes from one that nobody uses.
     let message =
