@@ -21,13 +21,14 @@ use crate::sync::Mutex;
 pub struct Version(pub(crate) u64);
 
 impl Version {
+    /// The last that a store may begin with; with a commit each nanosecond none comes so far in a century. An export says so only if
+    /// somebody has changed it.
+    pub(crate) const LAST_TO_BEGIN_WITH: Self = Self(u64::MAX / 2);
+
     /// The version as a number.
     pub const fn get(self) -> u64 {
         self.0
     }
-
-    /// No store comes so far, with a commit each nanosecond for a century. An export may say so that somebody has changed.
-    pub(crate) const LAST_TO_BEGIN_WITH: Self = Self(u64::MAX / 2);
 
     pub(crate) const fn next(self) -> Self {
         Self(self.0.saturating_add(1))

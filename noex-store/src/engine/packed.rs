@@ -26,7 +26,13 @@ pub struct StoredRef<'a> {
 }
 
 impl StoredRef<'_> {
-    /// A record of its own. O(bytes).
+    /// A record of its own. O(bytes), two allocations.
+    ///
+    /// ```
+    /// # use noex_store::{PackedRecords, StoredRef};
+    /// # let one = StoredRef { key: "7", value: "{}", version: 1, created_at: 5, updated_at: 5, expires_at: None };
+    /// assert_eq!(StoredRef::from(&one.to_record()), one);
+    /// ```
     pub fn to_record(self) -> StoredRecord {
         let Self { key, value, version, created_at, updated_at, expires_at } = self;
         let (key, value) = (key.to_owned(), value.to_owned());
@@ -72,6 +78,14 @@ pub struct PackedRecords {
 
 impl PackedRecords {
     /// Adds a record behind the others. O(bytes), amortized.
+    ///
+    /// ```
+    /// # use noex_store::{PackedRecords, StoredRef};
+    /// # let one = StoredRef { key: "7", value: "{}", version: 1, created_at: 5, updated_at: 5, expires_at: None };
+    /// let mut records = PackedRecords::default();
+    /// records.push(one);
+    /// assert_eq!(records.len(), 1);
+    /// ```
     pub fn push(&mut self, record: StoredRef<'_>) {
         let StoredRef { key, value, version, created_at, updated_at, expires_at } = record;
         self.text.push_str(key);
@@ -82,43 +96,86 @@ impl PackedRecords {
     }
 
     /// How many there are. O(1).
+    ///
+    /// ```
+    /// # use noex_store::{PackedRecords, StoredRef};
+    /// # let one = StoredRef { key: "7", value: "{}", version: 1, created_at: 5, updated_at: 5, expires_at: None };
+    /// assert_eq!(PackedRecords::from_iter([one, one]).len(), 2);
+    /// ```
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether there are none. O(1).
+    ///
+    /// ```
+    /// # use noex_store::{PackedRecords, StoredRef};
+    /// # let one = StoredRef { key: "7", value: "{}", version: 1, created_at: 5, updated_at: 5, expires_at: None };
+    /// assert!(PackedRecords::default().is_empty() && !PackedRecords::from_iter([one]).is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The record of a place. O(1).
+    /// The record of a place, from 0 on; `None` if there are not so many. O(1), no allocation.
+    ///
+    /// ```
+    /// # use noex_store::{PackedRecords, StoredRef};
+    /// # let one = StoredRef { key: "7", value: "{}", version: 1, created_at: 5, updated_at: 5, expires_at: None };
+    /// let records = PackedRecords::from_iter([one]);
+    /// assert_eq!((records.get(0), records.get(1)), (Some(one), None));
+    /// ```
     pub fn get(&self, at: usize) -> Option<StoredRef<'_>> {
         let start = if at == 0 { 0 } else { self.entries.get(at - 1)?.value_end };
-        let Entry { key_end, value_end, version, created_at, updated_at, expires_at } =
-            *self.entries.get(at)?;
-        let (key, value) = (self.text.get(start..key_end)?, self.text.get(key_end..value_end)?);
-        Some(StoredRef { key, value, version, created_at, updated_at, expires_at })
+        Some(self.record(start, self.entries.get(at)?))
     }
 
-    /// All of them, in order. O(1) each.
+    /// The record of an entry, whose key begins at `start`.
+    fn record(&self, start: usize, entry: &Entry) -> StoredRef<'_> {
+        let Entry { key_end, value_end, version, created_at, updated_at, expires_at } = *entry;
+        // The ends are where texts were put together.
+        let key = self.text.get(start..key_end).unwrap_or_default();
+        let value = self.text.get(key_end..value_end).unwrap_or_default();
+        StoredRef { key, value, version, created_at, updated_at, expires_at }
+    }
+
+    /// All of them, in order. O(1) each, no allocation.
+    ///
+    /// ```
+    /// # use noex_store::{PackedRecords, StoredRef};
+    /// # let one = StoredRef { key: "7", value: "{}", version: 1, created_at: 5, updated_at: 5, expires_at: None };
+    /// assert!(PackedRecords::from_iter([one, one]).iter().eq([one, one]));
+    /// ```
     pub fn iter(&self) -> impl ExactSizeIterator<Item = StoredRef<'_>> {
         let mut start = 0;
         self.entries.iter().map(move |entry| {
-            let Entry { key_end, value_end, version, created_at, updated_at, expires_at } = *entry;
-            let key = self.text.get(start..key_end).unwrap_or_default();
-            let value = self.text.get(key_end..value_end).unwrap_or_default();
-            start = value_end;
-            StoredRef { key, value, version, created_at, updated_at, expires_at }
+            let record = self.record(start, entry);
+            start = entry.value_end;
+            record
         })
     }
 
     /// Gives back the memory that is kept for more. O(bytes).
+    ///
+    /// ```
+    /// # use noex_store::{PackedRecords, StoredRef};
+    /// # let one = StoredRef { key: "7", value: "{}", version: 1, created_at: 5, updated_at: 5, expires_at: None };
+    /// let mut records = PackedRecords::from_iter([one]);
+    /// records.shrink_to_fit();
+    /// assert_eq!(records.get(0), Some(one));
+    /// ```
     pub fn shrink_to_fit(&mut self) {
         self.text.shrink_to_fit();
         self.entries.shrink_to_fit();
     }
 
-    /// All of them, each on its own. O(bytes).
+    /// All of them, each on its own. O(bytes), two allocations each.
+    ///
+    /// ```
+    /// # use noex_store::{PackedRecords, StoredRef};
+    /// # let one = StoredRef { key: "7", value: "{}", version: 1, created_at: 5, updated_at: 5, expires_at: None };
+    /// assert_eq!(PackedRecords::from_iter([one]).to_records(), [one.to_record()]);
+    /// ```
     pub fn to_records(&self) -> Vec<StoredRecord> {
         self.iter().map(StoredRef::to_record).collect()
     }
@@ -168,9 +225,8 @@ impl<'de> Deserialize<'de> for PackedRecords {
                 // Grows as there is something: a length that is wrong takes no memory.
                 let mut all = PackedRecords::default();
                 while let Some(record) = list.next_element::<Read<'de>>()? {
-                    let Read { key, value, version, created_at, updated_at, expires_at } = &record;
-                    let (version, created_at, updated_at) = (*version, *created_at, *updated_at);
-                    let expires_at = *expires_at;
+                    let Read { key, value, version, created_at, updated_at, expires_at } = record;
+                    let (key, value) = (&*key, &*value);
                     all.push(StoredRef { key, value, version, created_at, updated_at, expires_at });
                 }
                 all.shrink_to_fit();

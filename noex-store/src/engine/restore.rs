@@ -85,7 +85,7 @@ fn read_parts(parts: Vec<StoredPart>, read: &(dyn Fn(usize, u64, &StoredPart) + 
     let mut from = Vec::with_capacity(parts.len());
     for part in parts {
         let before = count;
-        count += part.iter().count();
+        count += part.len();
         from.push((before as u64, part));
     }
     let source = Mutex::new(from.into_iter().enumerate());
@@ -132,7 +132,7 @@ fn read_all<B: Bucket>(parts: Vec<StoredPart>, schema: Option<&StoredSchema>) ->
 }
 
 fn read_part<B: Bucket>(part: &StoredPart, before: u64, read_one: &ReadOne<B>) -> (Vec<Record<B>>, Problems) {
-    let (mut read, mut problems) = (Vec::with_capacity(part.places()), Problems::default());
+    let (mut read, mut problems) = (Vec::with_capacity(part.len()), Problems::default());
     for (stored, row) in part.iter().zip(before..) {
         let StoredRef { key, value, version, created_at, updated_at, expires_at } = stored;
         let value = match read_one(value) {

@@ -29,6 +29,16 @@ impl StoredPart {
         })
     }
 
+    /// How many records there are. O(changed), or O(records) if they are each on its own.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Packed { records, changed } => {
+                records.len() - changed.iter().filter(|(_, instead)| instead.is_none()).count()
+            }
+            Self::Loose(records) => records.iter().flatten().count(),
+        }
+    }
+
     /// How many places there are, with those that are empty.
     pub(crate) fn places(&self) -> usize {
         match self {

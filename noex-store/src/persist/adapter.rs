@@ -52,7 +52,7 @@ pub trait LoadSink: Send {
     /// [`Error::Persistence`] if there is no bucket that the records could be of.
     fn part(&mut self, part: SnapshotPart) -> Result<(), Error>;
     /// Records as a [`SnapshotPart::Records`] has them, without allocations for each: a start takes less time and memory so. Some
-    /// hundreds at once: what comes together is read by one thread.
+    /// hundreds at once: what comes together is read by one thread. O(bytes). By default [`part`](Self::part) is given them.
     ///
     /// # Errors
     /// As [`part`](Self::part).

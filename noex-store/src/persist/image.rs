@@ -108,7 +108,7 @@ impl BucketImage {
 
     /// Adds records of a snapshot, which has each key once.
     fn extend(&mut self, records: Vec<StoredRecord>) {
-        self.settle();
+        self.settle_with_all_keys();
         if self.by_key.is_some() {
             return records.into_iter().for_each(|record| self.put(record));
         }
@@ -117,7 +117,7 @@ impl BucketImage {
     }
 
     fn extend_packed(&mut self, mut records: PackedRecords) {
-        self.settle();
+        self.settle_with_all_keys();
         if self.by_key.is_some() {
             return self.extend(records.to_records());
         }
@@ -133,6 +133,13 @@ impl BucketImage {
         }
         self.pending.push(change);
         if self.pending.len() > self.places / FEW_ONE_OF + FEW {
+            self.settle_with_all_keys();
+        }
+    }
+
+    /// As [`settle`](Self::settle), and the places of all keys are known from then on.
+    fn settle_with_all_keys(&mut self) {
+        if !self.pending.is_empty() {
             self.index();
             mem::take(&mut self.pending).into_iter().for_each(|change| self.apply(change));
         }

@@ -176,6 +176,26 @@ fn memory_of_what_was_deleted_is_given_back() {
     check(&image, &list, 1);
 }
 
+/// No adapter should give them so.
+#[test]
+fn parts_that_come_after_changes_hold_each_key_once_too() {
+    let random = &mut Random::new(1);
+    for waits in [true, false] {
+        let (mut image, mut list) = (Image::default(), Vec::new());
+        fill(&mut image, &mut list, 200, 50, random);
+        for key in 0..if waits { 3 } else { 100 } {
+            list[key] = record(key, 2);
+            let version = image.version.next();
+            image.commit(changed(vec![StoredChange::Put(record(key, 2))], version)).expect("the next");
+        }
+        let more: Vec<_> = (1..3).map(|key| record(key, 3)).collect();
+        image.part(SnapshotPart::Records(more[..1].to_vec())).expect("taken");
+        image.packed(more[1..].iter().map(StoredRef::from).collect()).expect("taken");
+        (list[1], list[2]) = (more[0].clone(), more[1].clone());
+        check(&image, &list, 1);
+    }
+}
+
 #[test]
 fn records_of_no_bucket_are_refused() {
     let mut image = Image::default();
