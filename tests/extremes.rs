@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::keeping::wait;
+use common::keeping::{Folder, wait};
 use common::within_seconds;
 use noex_store::prelude::*;
 use noex_store::{TestClock, Ttl, Version};
@@ -240,18 +240,24 @@ fn an_export(version: u64, time: u64, of_record: u64, at: u64, expires_at: u64) 
 #[test]
 fn a_store_goes_on_after_whatever_was_imported_or_says_that_it_cannot() {
     const MOST: u64 = u64::MAX;
-    let start = |text: String, kept: &MemoryAdapter| {
-        let builder = Store::builder().bucket::<Note>().persistence(Persistence::new(kept.clone()));
+    let start = |text: String, kept: Persistence| {
+        let builder = Store::builder().bucket::<Note>().persistence(kept);
         wait(builder.import(std::io::Cursor::new(text)).start())
     };
-    for text in [
-        an_export(MOST / 2, 5, 1, 5, MOST),
+    let texts = [
+        an_export(MOST / 4, 5, 1, 5, MOST),
         an_export(3, MOST, 1, 5, MOST),
         an_export(3, 5, MOST, 5, MOST),
         an_export(3, 5, 1, MOST, MOST),
-    ] {
-        let kept = MemoryAdapter::new();
-        let store = start(text.clone(), &kept).unwrap_or_else(|error| panic!("{error}: {text}"));
+    ];
+    for (text, number) in texts.iter().flat_map(|text| (0..3).map(move |number| (text, number))) {
+        let (memory, folder) = (MemoryAdapter::new(), Folder::new());
+        let kept = || match number {
+            0 => Persistence::new(memory.clone()),
+            1 => folder.persistence(),
+            _ => Persistence::new(folder.sqlite()),
+        };
+        let store = start(text.clone(), kept()).unwrap_or_else(|error| panic!("{error}: {text}"));
         let notes = store.bucket::<Note>().expect("defined");
         let before = notes.get(&7).map(|note| note.version());
         for size in 2..4_u32 {
@@ -263,15 +269,15 @@ fn a_store_goes_on_after_whatever_was_imported_or_says_that_it_cannot() {
         notes.insert(note(8)).expect("new");
         let version = store.snapshot().version();
         wait(store.stop()).expect("written");
-        let builder = Store::builder().bucket::<Note>().persistence(Persistence::new(kept));
+        let builder = Store::builder().bucket::<Note>().persistence(kept());
         let store = wait(builder.start()).expect("as it was");
         let sizes: Vec<_> = store.bucket::<Note>().expect("defined").iter().map(|note| note.size).collect();
         assert_eq!((sizes, store.snapshot().version()), (vec![4, 2], version), "{text}");
         wait(store.stop()).expect("stops");
     }
-    // There would be no number for a commit.
-    for version in [MOST, MOST - 1] {
-        let refused = start(an_export(version, 5, 1, 5, MOST), &MemoryAdapter::new());
+    // There would be no number for a commit, or none for SQLite, whose numbers have a sign.
+    for version in [MOST, MOST - 1, MOST / 2, MOST / 4 + 1] {
+        let refused = start(an_export(version, 5, 1, 5, MOST), Persistence::new(MemoryAdapter::new()));
         let reason = format!("commit {version} is none after which a store could go on");
         assert_eq!(refused.map(drop), Err(Error::Transfer { reason }));
     }

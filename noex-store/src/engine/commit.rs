@@ -22,8 +22,8 @@ pub struct Version(pub(crate) u64);
 
 impl Version {
     /// The last that a store may begin with; with a commit each nanosecond none comes so far in a century. An export says so only if
-    /// somebody has changed it.
-    pub(crate) const LAST_TO_BEGIN_WITH: Self = Self(u64::MAX / 2);
+    /// somebody has changed it. Behind it there are as many again that a number with a sign can hold, as SQLite has them.
+    pub(crate) const LAST_TO_BEGIN_WITH: Self = Self(u64::MAX / 4);
 
     /// The version as a number.
     pub const fn get(self) -> u64 {
