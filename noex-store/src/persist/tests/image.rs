@@ -183,10 +183,10 @@ fn parts_that_come_after_changes_hold_each_key_once_too() {
     for waits in [true, false] {
         let (mut image, mut list) = (Image::default(), Vec::new());
         fill(&mut image, &mut list, 200, 50, random);
-        for key in 0..if waits { 3 } else { 100 } {
-            list[key] = record(key, 2);
+        for (key, own) in list.iter_mut().enumerate().take(if waits { 3 } else { 100 }) {
+            *own = record(key, 2);
             let version = image.version.next();
-            image.commit(changed(vec![StoredChange::Put(record(key, 2))], version)).expect("the next");
+            image.commit(changed(vec![StoredChange::Put(own.clone())], version)).expect("the next");
         }
         let more: Vec<_> = (1..3).map(|key| record(key, 3)).collect();
         image.part(SnapshotPart::Records(more[..1].to_vec())).expect("taken");
