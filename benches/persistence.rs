@@ -143,14 +143,14 @@ fn debounced() {
 }
 
 /// Threads that share a sync, and do nothing else: what ours could reach on this machine.
-struct Bare {
+struct SharedSync {
     file: Mutex<std::fs::File>,
     /// How many have come since the last sync, and how many syncs there were.
     come: Mutex<(usize, u64)>,
     synced: Condvar,
 }
 
-impl Bare {
+impl SharedSync {
     fn new(folder: &Path) -> Self {
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("shared"));
         let mut file = file.expect("a file");
@@ -199,7 +199,7 @@ fn immediate() {
         .subject("SQLite, WAL, FULL", |_| time(100, |number| sqlite_insert(&connection, number)))
         .target(Bound::AtMost, 1.0)
         .run(25);
-    let shared = Bare::new(&bare);
+    let shared = SharedSync::new(&bare);
     let many = Group::new("a durable insert, 16 writers together, each one's part")
         .subject("noex-store, threads", |_| {
             empty(&notes);
